@@ -1,0 +1,11 @@
+# baton_library(NAME LINKS…): the folder's .c files as the static library baton_NAME.
+function(baton_library name)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.c)
+    if(NOT sources)
+        add_library(baton_${name} INTERFACE)
+        target_link_libraries(baton_${name} INTERFACE ${ARGN})
+        return()
+    endif()
+    add_library(baton_${name} STATIC ${sources})
+    target_link_libraries(baton_${name} PUBLIC ${ARGN})
+endfunction()

@@ -1,0 +1,11 @@
+/* The monotonic clock. Only edges read it; what decides gets the time as a parameter. */
+#ifndef BATON_BASE_CLOCK_H
+#define BATON_BASE_CLOCK_H
+
+#include <stdint.h>
+
+/* Since an arbitrary start, never going back. */
+uint64_t clock_ns(void);
+uint64_t clock_ms(void);
+
+#endif

@@ -1,0 +1,183 @@
+#include "base/text.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define DISTANCE_MAX 63
+
+int text_to_number(const char *text, int64_t low, int64_t high, int64_t *ret_value) {
+    char *end;
+    long long value;
+
+    if (!isdigit((unsigned char)text[0]) && !(text[0] == '-' && isdigit((unsigned char)text[1])))
+        return -EINVAL;
+    errno = 0;
+    value = strtoll(text, &end, 10);
+    if (*end != '\0')
+        return -EINVAL;
+    if (errno == ERANGE || value < low || value > high)
+        return -ERANGE;
+    *ret_value = value;
+    return 0;
+}
+
+struct unit {
+    const char *name;
+    double factor;
+};
+
+/* A non-negative decimal number followed by one of the units; the list ends with a NULL name. */
+static int number_with_unit(const char *text, const struct unit *units, uint64_t *ret_value) {
+    char *end;
+    double value;
+
+    if (!isdigit((unsigned char)text[0]) && text[0] != '.')
+        return -EINVAL;
+    if (text[0] == '0' && (text[1] == 'x' || text[1] == 'X'))
+        return -EINVAL;
+    value = strtod(text, &end);
+    if (end == text)
+        return -EINVAL;
+    for (const struct unit *unit = units; unit->name; unit++) {
+        if (strcasecmp(end, unit->name) != 0)
+            continue;
+        value *= unit->factor;
+        if (!isfinite(value) || value > 9007199254740992.0)
+            return -EINVAL;
+        *ret_value = (uint64_t)llround(value);
+        return 0;
+    }
+    return -EINVAL;
+}
+
+int text_to_milliseconds(const char *text, uint64_t *ret_ms) {
+    static const struct unit units[] = {{"", 1},          {"ms", 1},          {"s", 1000},
+                                        {"m", 60 * 1000}, {"h", 3600 * 1000}, {NULL, 0}};
+
+    return number_with_unit(text, units, ret_ms);
+}
+
+int text_to_bytes(const char *text, uint64_t *ret_bytes) {
+    static const struct unit units[] = {{"", 1},
+                                        {"b", 1},
+                                        {"k", 1024},
+                                        {"kb", 1024},
+                                        {"m", 1024 * 1024},
+                                        {"mb", 1024 * 1024},
+                                        {"g", 1024.0 * 1024 * 1024},
+                                        {"gb", 1024.0 * 1024 * 1024},
+                                        {NULL, 0}};
+
+    return number_with_unit(text, units, ret_bytes);
+}
+
+/* The length of the well-formed UTF-8 sequence at `bytes`, 2 to 4, or 0. C1 controls, overlong
+ * forms, surrogates and what is past U+10FFFF are not well formed (Unicode 15, table 3-7). */
+static size_t utf8_sequence(const unsigned char *bytes, size_t length) {
+    size_t size = bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;
+
+    if (bytes[0] < 0xc2 || bytes[0] > 0xf4 || length < size)
+        return 0;
+    for (size_t i = 1; i < size; i++)
+        if ((bytes[i] & 0xc0) != 0x80)
+            return 0;
+    if (bytes[0] == 0xc2 && bytes[1] < 0xa0)
+        return 0;
+    if ((bytes[0] == 0xe0 && bytes[1] < 0xa0) || (bytes[0] == 0xed && bytes[1] > 0x9f))
+        return 0;
+    if ((bytes[0] == 0xf0 && bytes[1] < 0x90) || (bytes[0] == 0xf4 && bytes[1] > 0x8f))
+        return 0;
+    return size;
+}
+
+/* Writes the printable form of one byte to `form`, which has room for 5. */
+static size_t escape_byte(char *form, unsigned char byte) {
+    const char *known = byte == '\n' ? "\\n" : byte == '\t' ? "\\t" : byte == '\r' ? "\\r" : NULL;
+
+    if (known)
+        return (size_t)snprintf(form, 5, "%s", known);
+    if (byte < 0x20 || byte > 0x7e)
+        return (size_t)snprintf(form, 5, "\\x%02x", byte);
+    form[0] = (char)byte;
+    return 1;
+}
+
+static size_t escape(char *destination, size_t size, const unsigned char *bytes, size_t length,
+                     bool utf8) {
+    size_t written = 0;
+
+    if (size == 0)
+        return 0;
+    for (size_t i = 0; i < length;) {
+        char form[5];
+        size_t taken = utf8 ? utf8_sequence(bytes + i, length - i) : 0;
+        size_t form_length;
+
+        if (taken > 0) {
+            memcpy(form, bytes + i, taken);
+            form_length = taken;
+        } else {
+            form_length = escape_byte(form, bytes[i]);
+            taken = 1;
+        }
+        /* The last four bytes are kept for "..." and the NUL, unless everything fits. */
+        if (written + form_length + (i + taken < length ? 4 : 1) > size) {
+            for (int dots = 0; dots < 3 && written + 1 < size; dots++)
+                destination[written++] = '.';
+            break;
+        }
+        memcpy(destination + written, form, form_length);
+        written += form_length;
+        i += taken;
+    }
+    destination[written] = '\0';
+    return written;
+}
+
+size_t text_escape(char *destination, size_t size, const void *bytes, size_t length) {
+    return escape(destination, size, bytes, length, false);
+}
+
+size_t text_escape_utf8(char *destination, size_t size, const void *bytes, size_t length) {
+    return escape(destination, size, bytes, length, true);
+}
+
+bool text_ends_with(const char *text, const char *suffix) {
+    size_t length = strlen(text);
+    size_t suffix_length = strlen(suffix);
+
+    return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
+}
+
+static unsigned least(unsigned a, unsigned b, unsigned c) {
+    unsigned smaller = a < b ? a : b;
+
+    return smaller < c ? smaller : c;
+}
+
+unsigned text_distance(const char *one, const char *other) {
+    unsigned row[DISTANCE_MAX + 1];
+    size_t one_length = strlen(one);
+    size_t other_length = strlen(other);
+
+    if (one_length > DISTANCE_MAX || other_length > DISTANCE_MAX)
+        return DISTANCE_MAX;
+    for (unsigned j = 0; j <= other_length; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= one_length; i++) {
+        unsigned diagonal = row[0];
+
+        row[0] = i;
+        for (unsigned j = 1; j <= other_length; j++) {
+            unsigned above = row[j];
+
+            row[j] = least(above + 1, row[j - 1] + 1, diagonal + (one[i - 1] != other[j - 1]));
+            diagonal = above;
+        }
+    }
+    return row[other_length];
+}

@@ -1,0 +1,70 @@
+/* The master's side of one accept socket (see native_protocol.h), on bare descriptors.
+ *
+ * The kernel's own fill level is the acknowledgement: what the worker has received has left the
+ * send buffer. The send buffer is sized so that the socket polls writable exactly while fewer than
+ * `window` clients are in it, which is both the credit and the wake-up. The master keeps a copy of
+ * the worker's end: through it, what was sent and not received is read back when the worker dies or
+ * is stuck. create/destroy; no loop, no clock. */
+#ifndef BATON_IPC_ACCEPT_SOCKET_H
+#define BATON_IPC_ACCEPT_SOCKET_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define ACCEPT_SOCKET_WINDOW_MAX 1024
+
+struct accept_socket {
+    int master;           /* what clients are sent on */
+    int worker;           /* our copy of the worker's end */
+    uint32_t listener;    /* goes into each record */
+    uint32_t window;      /* most clients sent and not received */
+    uint32_t record_size; /* bytes of a record: a window of 1 needs larger ones, for the buffer has
+                             a least size */
+    uint32_t unit;        /* what one record takes of the send buffer, measured */
+    uint64_t sequence;    /* of the last client sent */
+};
+
+/* A client to send; nothing is owned here. */
+struct accept_socket_client {
+    int descriptor;
+    socklen_t address_length; /* 0 for a Unix client */
+    const struct sockaddr *address;
+};
+
+/* One client that was taken back: its descriptor belongs to the caller. */
+struct accept_socket_returned {
+    int descriptor;
+    uint64_t sequence;
+    socklen_t address_length;
+    struct sockaddr_storage address;
+};
+
+/* 0, UV_EINVAL for a window outside 1 to ACCEPT_SOCKET_WINDOW_MAX, or the error of a system call;
+ * then nothing is left open. */
+int accept_socket_create(struct accept_socket *ret_socket, uint32_t listener, uint32_t window);
+
+/* Closes both ends. What was not received goes with it: take it back before. */
+void accept_socket_destroy(struct accept_socket *socket);
+
+/* Sends `count` clients in order. How many were taken; their descriptors may be closed now. 0 when
+ * the socket is full or too many descriptors are in flight, or UV_EPIPE and others when the
+ * worker's end is gone. */
+int accept_socket_send(struct accept_socket *socket, const struct accept_socket_client *clients,
+                       unsigned count);
+
+/* How many records were sent and are not received yet. */
+uint32_t accept_socket_outstanding(const struct accept_socket *socket);
+
+/* Sends a record without a descriptor, which tells whether anybody receives: 0 or an error as
+ * above. */
+int accept_socket_probe(struct accept_socket *socket);
+
+/* Reads back the oldest record that the worker has not received. 1 with *ret_client, 0 when nothing
+ * is left, or a UV_E*. Probes are skipped. */
+int accept_socket_take_back(struct accept_socket *socket,
+                            struct accept_socket_returned *ret_client);
+
+/* No more clients will come: the worker reads what is left, then end of file. */
+void accept_socket_finish(struct accept_socket *socket);
+
+#endif

@@ -1,0 +1,86 @@
+/* The native protocol between a worker and the master: what libbaton and any other program speaks
+ * that is not Node.
+ *
+ * Two kinds of socket, both AF_UNIX SOCK_SEQPACKET, so that one record is one message:
+ *
+ *   worker socket   an abstract name, in the environment of every worker. One request a connection:
+ * connect, send one struct native_request (with the descriptor that its type names, if any),
+ * receive one struct native_reply (with a descriptor, if its type says so), close. accept socket
+ * what LISTEN answers with. Each client arrives on it as one struct native_client with the client's
+ * descriptor. Receiving it is accepting it: nothing is sent back. What the worker has not received
+ * the master can take back at any time and give to another worker. A record without a descriptor
+ * only asks whether somebody still receives: skip it. End of file: no more clients will come;
+ * finish the open ones and exit.
+ *
+ * Numbers are in the byte order of the machine, addresses as in struct sockaddr. The layout has no
+ * padding. */
+#ifndef BATON_IPC_NATIVE_PROTOCOL_H
+#define BATON_IPC_NATIVE_PROTOCOL_H
+
+#include <stdint.h>
+
+#define NATIVE_MAGIC   0x4e544142u /* "BATN" */
+#define NATIVE_VERSION 1
+
+/* The environment of a worker. */
+#define NATIVE_SOCKET_VARIABLE                                                                     \
+    "BATON_SOCKET"                          /* name of the worker socket, without the leading NUL */
+#define NATIVE_TOKEN_VARIABLE "BATON_TOKEN" /* 32 hexadecimal digits that only this worker knows   \
+                                             */
+#define NATIVE_SLOT_VARIABLE "BATON_SLOT"   /* its slot, in decimal */
+
+#define NATIVE_TOKEN_SIZE   16
+#define NATIVE_ADDRESS_SIZE 128 /* sizeof(struct sockaddr_storage) */
+
+enum native_type {
+    NATIVE_LISTEN =
+        1, /* wants an accept socket for `address`, `value` is the backlog; reply carries the accept
+              socket and the address that was bound. With NATIVE_SHARED in the reply's flags it is
+              the listening socket itself (policy none): accept4() from it instead */
+    NATIVE_CLOSE = 2, /* gives `listener` up */
+    NATIVE_READY = 3, /* "I can serve": with --wait-ready no client comes before it */
+    NATIVE_LOAD = 4,  /* reports `value`, 0 and up, as its load for policies that weigh it */
+};
+
+#define NATIVE_SHARED 1u /* reply flag, see NATIVE_LISTEN */
+
+struct native_request {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t type; /* enum native_type */
+    uint8_t token[NATIVE_TOKEN_SIZE];
+    uint32_t listener; /* CLOSE: as the reply to LISTEN named it */
+    int32_t value;
+    uint32_t flags;          /* 0 */
+    uint32_t address_length; /* of `address` in use */
+    uint8_t address[NATIVE_ADDRESS_SIZE];
+};
+
+struct native_reply {
+    uint32_t magic;
+    uint16_t version;
+    uint16_t type; /* of the request */
+    int32_t error; /* 0 or a negative errno, as bind(2) and listen(2) give them */
+    uint32_t listener;
+    uint32_t flags;
+    uint32_t address_length;
+    uint8_t address[NATIVE_ADDRESS_SIZE];
+};
+
+/* One client, on an accept socket. Receive into at least NATIVE_CLIENT_MAX bytes: a record may be
+ * longer than what this version knows. */
+struct native_client {
+    uint32_t magic;
+    uint32_t listener;
+    uint64_t sequence; /* counts this accept socket's clients from 1 */
+    uint32_t address_length;
+    uint8_t address[28]; /* the client's, room for struct sockaddr_in6; a Unix client has none */
+};
+
+#define NATIVE_CLIENT_MAX 512
+
+_Static_assert(sizeof(struct native_request) == 168, "the request has no padding");
+_Static_assert(sizeof(struct native_reply) == 152, "the reply has no padding");
+_Static_assert(sizeof(struct native_client) == 48, "the client record has no padding");
+
+#endif
