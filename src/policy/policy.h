@@ -6,8 +6,12 @@
  * decision is O(1) for node, rr, random, p2c and hash, and at most O(log n) for least. The same
  * objects are linked into the master, the tests and experiments.
  *
- * A candidate is named by its slot, 0 to capacity-1. Slots that were never updated are not
- * available.
+ * A candidate is named by its slot, 0 to capacity-1. Slots that were never updated are neither
+ * ready nor available. `available` implies `ready`, whatever the field says.
+ *
+ * The difference between the two is for keyed policies only. They choose among the ready
+ * candidates, so that a window that is full for a moment moves no client to another worker; while
+ * the chosen one is ready but not available, that client waits. All others go by `available`.
  *
  * To add one: write src/policy/NAME.c with a const struct policy_type, declare it in policy_types.h
  * and name it in the table of policy.c. */
@@ -23,6 +27,7 @@
 
 /* What a policy may look at. */
 struct policy_candidate {
+    bool ready;              /* in rotation at all, whether or not its window has room right now */
     bool available;          /* ready, and its window has room: only these may be picked */
     uint32_t unacknowledged; /* handed over and not acknowledged yet */
     uint64_t handed;         /* handed over in all */
@@ -44,6 +49,8 @@ struct policy_type {
      * for an argument that it does not take, UV_ENOMEM. */
     int (*create)(struct policy **ret_policy, const char *argument, uint64_t seed);
     void (*destroy)(struct policy *policy);
+    /* Called with every slot at or above `capacity` not ready; never needs memory to shrink. The
+     * policy's own `capacity` is still the old one. 0 or UV_ENOMEM with nothing changed. */
     int (*resize)(struct policy *policy, uint32_t capacity);
     void (*update)(struct policy *policy, uint32_t slot, const struct policy_candidate *candidate);
     int32_t (*pick)(struct policy *policy, uint64_t key);
@@ -66,18 +73,18 @@ int policy_create(struct policy **ret_policy, const char *specification, uint64_
 void policy_destroy(struct policy *policy); /* NULL is allowed */
 
 /* Makes room for slots 0 to capacity-1. Growing keeps what is known; slots beyond a smaller
- * capacity must have been updated to not available before. 0, UV_EINVAL past POLICY_SLOTS_MAX,
- * UV_ENOMEM with nothing changed. */
+ * capacity are forgotten. 0, UV_EINVAL past POLICY_SLOTS_MAX, UV_ENOMEM with nothing changed;
+ * shrinking always succeeds. */
 int policy_resize(struct policy *policy, uint32_t capacity);
 
-/* Tells what candidate `slot` (below the capacity) looks like now. A candidate that becomes
- * available, or that stays so after its `handed` grew, goes to the end of the `node` policy's line.
- */
+/* Tells what candidate `slot` (below the capacity) looks like now. An update that changes nothing
+ * has no effect on any policy. */
 void policy_update(struct policy *policy, uint32_t slot, const struct policy_candidate *candidate);
 
-/* The slot for a client, always an available one, or POLICY_NONE. `key` identifies the client's
- * source for keyed policies (policy_key()); others ignore it. The pick changes no candidate: the
- * caller follows with policy_update(). */
+/* The slot for a client, always an available one, or POLICY_NONE: no candidate is available or,
+ * with a keyed policy, this client's is not. `key` identifies the client's source for keyed
+ * policies (policy_key()); others ignore it. The pick changes no candidate: the caller hands the
+ * client over and follows with policy_update(), in which `handed` has grown. */
 int32_t policy_pick(struct policy *policy, uint64_t key);
 
 /* A key of `length` bytes of a source address, well mixed (SplitMix64 finaliser over FNV-1a). */
