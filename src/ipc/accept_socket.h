@@ -39,28 +39,35 @@ struct accept_socket_returned {
     struct sockaddr_storage address;
 };
 
-/* 0, UV_EINVAL for a window outside 1 to ACCEPT_SOCKET_WINDOW_MAX, or the error of a system call;
- * then nothing is left open. */
-int accept_socket_create(struct accept_socket *ret_socket, uint32_t listener, uint32_t window);
+/* `address` is what the listener is bound to (its length 0 for a Unix listener): it goes into the
+ * name of the worker's end, struct native_name. Where net.core.wmem_max does not allow so large a
+ * send buffer and we are not privileged, ->window is less than asked for: go by it.
+ *
+ * 0, UV_EINVAL for a window outside 1 to ACCEPT_SOCKET_WINDOW_MAX or an address longer than a
+ * sockaddr_in6, or the error of a system call; then nothing is left open. */
+int accept_socket_create(struct accept_socket *ret_socket, uint32_t listener, uint32_t window,
+                         const struct sockaddr *address, socklen_t address_length);
 
 /* Closes both ends. What was not received goes with it: take it back before. */
 void accept_socket_destroy(struct accept_socket *socket);
 
-/* Sends `count` clients in order. How many were taken; their descriptors may be closed now. 0 when
- * the socket is full or too many descriptors are in flight, or UV_EPIPE and others when the
- * worker's end is gone. */
+/* Sends `count` clients in order, never more than the window has room for. How many were taken;
+ * their descriptors may be closed now. 0 when the window is full or too many descriptors are in
+ * flight, or UV_EPIPE when the worker has shut its end down. A worker that closes its end or dies
+ * is no error here, for our copy keeps that end open: its death is learnt elsewhere. */
 int accept_socket_send(struct accept_socket *socket, const struct accept_socket_client *clients,
                        unsigned count);
 
-/* How many records were sent and are not received yet. */
+/* How many records were sent and are not received yet, probes among them. */
 uint32_t accept_socket_outstanding(const struct accept_socket *socket);
 
-/* Sends a record without a descriptor, which tells whether anybody receives: 0 or an error as
- * above. */
+/* Sends a record without a descriptor: when accept_socket_outstanding() falls afterwards, somebody
+ * receives. A full window needs none, so none is sent then. 0 or an error as above. */
 int accept_socket_probe(struct accept_socket *socket);
 
-/* Reads back the oldest record that the worker has not received. 1 with *ret_client, 0 when nothing
- * is left, or a UV_E*. Probes are skipped. */
+/* Reads back the oldest record that the worker has not received, also while the worker goes on
+ * receiving. 1 with *ret_client, 0 when nothing is left, or a UV_E*; UV_EMFILE leaves the client
+ * where it is. Probes are skipped. */
 int accept_socket_take_back(struct accept_socket *socket,
                             struct accept_socket_returned *ret_client);
 

@@ -3,14 +3,16 @@
  *
  * Two kinds of socket, both AF_UNIX SOCK_SEQPACKET, so that one record is one message:
  *
- *   worker socket   an abstract name, in the environment of every worker. One request a connection:
- * connect, send one struct native_request (with the descriptor that its type names, if any),
- * receive one struct native_reply (with a descriptor, if its type says so), close. accept socket
- * what LISTEN answers with. Each client arrives on it as one struct native_client with the client's
- * descriptor. Receiving it is accepting it: nothing is sent back. What the worker has not received
- * the master can take back at any time and give to another worker. A record without a descriptor
- * only asks whether somebody still receives: skip it. End of file: no more clients will come;
- * finish the open ones and exit.
+ * The worker socket is listening on an abstract name that is in the environment of every worker.
+ * One request a connection: connect, send one struct native_request (with the descriptor that its
+ * type names, if any), receive one struct native_reply (with a descriptor, if its type says so),
+ * close.
+ *
+ * An accept socket is what LISTEN answers with. Each client arrives on it as one struct
+ * native_client with the client's descriptor. Receiving it is accepting it: nothing is sent back.
+ * What the worker has not received the master can take back at any time and give to another worker.
+ * A record without a descriptor only asks whether somebody still receives: skip it. End of file: no
+ * more clients will come; finish the open ones and exit.
  *
  * Numbers are in the byte order of the machine, addresses as in struct sockaddr. The layout has no
  * padding. */
@@ -22,12 +24,11 @@
 #define NATIVE_MAGIC   0x4e544142u /* "BATN" */
 #define NATIVE_VERSION 1
 
-/* The environment of a worker. */
-#define NATIVE_SOCKET_VARIABLE                                                                     \
-    "BATON_SOCKET"                          /* name of the worker socket, without the leading NUL */
-#define NATIVE_TOKEN_VARIABLE "BATON_TOKEN" /* 32 hexadecimal digits that only this worker knows   \
-                                             */
-#define NATIVE_SLOT_VARIABLE "BATON_SLOT"   /* its slot, in decimal */
+/* The environment of a worker: the name of the worker socket without its leading NUL; 32
+ * hexadecimal digits that only this worker knows; its slot, in decimal. */
+#define NATIVE_SOCKET_VARIABLE "BATON_SOCKET"
+#define NATIVE_TOKEN_VARIABLE  "BATON_TOKEN"
+#define NATIVE_SLOT_VARIABLE   "BATON_SLOT"
 
 #define NATIVE_TOKEN_SIZE   16
 #define NATIVE_ADDRESS_SIZE 128 /* sizeof(struct sockaddr_storage) */
@@ -79,8 +80,22 @@ struct native_client {
 
 #define NATIVE_CLIENT_MAX 512
 
+/* What an accept socket is bound to: an abstract name (unix(7)) of exactly this size, so that
+ * getsockname() tells every process that holds the socket, after dup, fork and exec too, what it
+ * is. These are the bytes of sun_path; copy them out, for they are not aligned there. */
+struct native_name {
+    uint8_t zero[2]; /* the first makes it an abstract name */
+    uint16_t version;
+    uint32_t magic;
+    uint32_t listener;
+    uint8_t instance[8];     /* random: no two accept sockets of a machine have the same name */
+    uint32_t address_length; /* of `address` in use; 0 for a Unix listener */
+    uint8_t address[28];     /* what the listener is bound to, as the reply to LISTEN says */
+};
+
 _Static_assert(sizeof(struct native_request) == 168, "the request has no padding");
 _Static_assert(sizeof(struct native_reply) == 152, "the reply has no padding");
 _Static_assert(sizeof(struct native_client) == 48, "the client record has no padding");
+_Static_assert(sizeof(struct native_name) == 52, "the name has no padding");
 
 #endif

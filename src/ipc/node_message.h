@@ -1,8 +1,8 @@
 /* Node's cluster messages, as a primary reads and writes them.
  *
  * Source: the behaviour of Node 18 to 24, in docs/ipc-protocol.md. A line from a worker becomes a
- * struct; an answer becomes a line. JSON is not seen outside this pair of files. Pure: no socket,
- * no clock. */
+ * struct; an answer becomes a line. JSON is not seen outside node_message.c,
+ * which reads, and node_message_write.c, which writes. Pure: no socket, no clock. */
 #ifndef BATON_IPC_NODE_MESSAGE_H
 #define BATON_IPC_NODE_MESSAGE_H
 
@@ -46,15 +46,20 @@ enum node_address_type {
 /* queryServer and listening. */
 struct node_listen_request {
     enum node_address_type type;
-    char address[108]; /* "" when the worker named no host; a path for a Unix socket */
+    char address[108]; /* "" when the worker named no host; a path for a Unix socket; always ends
+                          in NUL, which is not counted */
+    uint32_t address_length;
     bool has_address;
-    bool abstract;      /* the Unix path has a NUL in it: Node's form of an abstract socket */
-    int32_t port;       /* 0 to 65535; -1 where there is none */
-    int32_t backlog;    /* 511 when the worker named none */
-    int32_t index;      /* the how-manieth listen of this worker on this very address */
-    uint32_t flags;     /* NODE_FLAG_*; 0 when absent */
-    bool readable_all;  /* Unix socket: chmod a+r */
-    bool writable_all;  /* Unix socket: chmod a+w */
+    bool address_too_long; /* it does not fit, `address` holds its start: answer -EINVAL, as Node
+                              does for a path that is too long */
+    bool abstract;     /* the Unix path was "<directory>/\0NAME", Node's form of an abstract socket:
+                          `address` is NAME, without the leading NUL and with any NUL in it */
+    int32_t port;      /* 0 to 65535; -1 where there is none */
+    int32_t backlog;   /* 1 and up; 511 when the worker named none */
+    int32_t index;     /* the how-manieth listen of this worker on this very address */
+    uint32_t flags;    /* NODE_FLAG_*; 0 when absent */
+    bool readable_all; /* Unix socket: chmod a+r */
+    bool writable_all; /* Unix socket: chmod a+w */
     int32_t descriptor; /* `fd`, -1 when absent */
     const char
         *data; /* JSON text, e.g. {"ticketKeys":"…"}; "null" when there is none; never NULL */
@@ -73,8 +78,9 @@ struct node_message {
     int64_t acknowledges;              /* `ack`; -1 when absent */
     struct node_listen_request listen; /* QUERY_SERVER, LISTENING */
     char key[NODE_MESSAGE_KEY_MAX];    /* CLOSE, SOCKET_COUNT, SOCKET_CLOSED */
-    char text[64];  /* USER: the string sent, cut; "" for anything else than a string */
-    void *document; /* what the texts above point into; node_message_clear() frees it */
+    char text[64];  /* USER: the string sent, cut; "" for anything else than a string, and for a
+                       string with a NUL in it */
+    void *document; /* what `data` points into; node_message_clear() frees it */
 };
 
 /* Reads one line. 0 with *ret_message filled in; UV_EPROTO when the line is no JSON, or is internal
@@ -83,6 +89,11 @@ struct node_message {
  * only after 0. */
 int node_message_read(const char *line, size_t length, struct node_message *ret_message);
 void node_message_clear(struct node_message *message);
+
+/* Of a line that framing has cut only the start is known: NODE_MESSAGE_HANDLE when it brings a
+ * descriptor (acknowledge and close it, or the worker holds back all that it says later), otherwise
+ * NODE_MESSAGE_USER. No kind that is about clients is ever that long. */
+enum node_message_type node_message_type_of_cut(const char *line, size_t length);
 
 /* What the answer to queryServer says of the listener. */
 struct node_listen_reply {
@@ -95,11 +106,12 @@ struct node_listen_reply {
     socklen_t address_length;
 };
 
-/* Each of these appends one line with its newline: 0 or UV_ENOMEM. `sequence` numbers our own
- * messages.
+/* Each of these appends one line with its newline: 0, or UV_ENOMEM with the buffer unchanged. Texts
+ * are UTF-8. `sequence` numbers our own messages.
  *
- * listen_reply: the master will hand over clients itself (round-robin mode). shared_reply: to be
- * sent with the listening (or bound UDP) socket itself. */
+ * listen_reply: the master will hand over clients itself (round-robin mode); also every answer that
+ * is an error. shared_reply: to be sent with the listening (or bound UDP) socket itself; never an
+ * error. */
 int node_message_listen_reply(struct buffer *out, const struct node_listen_reply *reply,
                               int64_t sequence);
 int node_message_shared_reply(struct buffer *out, const struct node_listen_reply *reply, bool udp,
