@@ -1,0 +1,3 @@
+// Runs, but never serves anybody.
+'use strict';
+setInterval(() => {}, 1000);

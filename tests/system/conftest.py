@@ -1,0 +1,77 @@
+import signal
+import subprocess
+
+import pytest
+
+from support.primary import App
+
+TEST_SECONDS = 45
+
+
+PRIMARIES = ["node", "baton"]
+
+
+def pytest_addoption(parser):
+    parser.addoption("--primary", choices=PRIMARIES, help="only the tests under this primary")
+
+
+@pytest.fixture(params=PRIMARIES)
+def primary(request):
+    """Node's own cluster primary, which shows that the test is right, and Baton."""
+    return request.param
+
+
+def pytest_collection_modifyitems(config, items):
+    wanted = config.getoption("--primary")
+    if not wanted:
+        return
+    unwanted = [item for item in items if _primary_of(item) != wanted]
+    items[:] = [item for item in items if item not in unwanted]
+    config.hook.pytest_deselected(items=unwanted)
+
+
+def _primary_of(item):
+    """A test that does not take `primary` is about Baton alone."""
+    parameters = item.callspec.params if hasattr(item, "callspec") else {}
+    return parameters.get("primary", "baton")
+
+
+@pytest.fixture
+def start(tmp_path):
+    """start(primary, script, ...) is an App (see there) that ends with the test."""
+    apps = []
+
+    def start_app(primary, script, *, ready=True, **options):
+        app = App(primary, script, directory=tmp_path, **options)
+        apps.append(app)
+        if ready:
+            app.wait_ready()
+        return app
+
+    yield start_app
+    for app in reversed(apps):
+        app.close()
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory):
+    """A directory with key.pem and cert.pem."""
+    directory = tmp_path_factory.mktemp("certificate")
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
+                    "/CN=localhost", "-keyout", directory / "key.pem", "-out",
+                    directory / "cert.pem"], check=True, capture_output=True, timeout=30)
+    return directory
+
+
+@pytest.fixture(autouse=True)
+def time_limit():
+    """Every test is bounded, whatever hangs in it."""
+    def give_up(*_):
+        raise AssertionError(f"the test took longer than {TEST_SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)

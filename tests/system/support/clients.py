@@ -1,0 +1,217 @@
+"""Clients that count: what became of each request, never how fast it was.
+
+The outcome of a client is one of
+  ok       a whole HTTP response with status 200 came
+  error    a whole HTTP response with another status came
+  refused  the connection was refused
+  reset    the connection ended before a whole response came
+  hung     nothing more came within the time limit
+"""
+import collections
+import dataclasses
+import json
+import selectors
+import socket
+import struct
+import threading
+import time
+
+LOOPBACK = "127.0.0.1"
+
+
+@dataclasses.dataclass
+class Reply:
+    outcome: str
+    status: int = 0
+    body: bytes = b""
+
+    def json(self):
+        return json.loads(self.body)
+
+
+def open_socket(address, timeout=5):
+    """A connected socket. An address is a port on 127.0.0.1, a (host, port), or a Unix path."""
+    if isinstance(address, int):
+        address = (LOOPBACK, address)
+    if isinstance(address, tuple):
+        return socket.create_connection(address, timeout)
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(timeout)
+    client.connect(str(address))
+    return client
+
+
+def request_bytes(path="/", keep_alive=False):
+    connection = "keep-alive" if keep_alive else "close"
+    return f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: {connection}\r\n\r\n".encode()
+
+
+def get(address, path="/", timeout=5):
+    """One request on a connection of its own."""
+    try:
+        client = open_socket(address, timeout)
+    except ConnectionRefusedError:
+        return Reply("refused")
+    except ConnectionResetError:
+        return Reply("reset")
+    except TimeoutError:
+        return Reply("hung")
+    with client:
+        return ask(client, path, timeout)
+
+
+def ask(client, path="/", timeout=5):
+    """One request on `client`, which the server is asked to close after it."""
+    client.settimeout(timeout)
+    try:
+        client.sendall(request_bytes(path))
+    except OSError:
+        return Reply("reset")
+    return read_reply(client, timeout)
+
+
+def read_reply(client, timeout=5):
+    """Reads to the end of the connection."""
+    received = bytearray()
+    end = time.monotonic() + timeout
+    try:
+        while True:
+            client.settimeout(max(0.001, end - time.monotonic()))
+            piece = client.recv(65536)
+            if not piece:
+                return parse_reply(bytes(received))
+            received += piece
+    except (TimeoutError, BlockingIOError):
+        return Reply("hung")
+    except OSError:
+        return Reply("reset")
+
+
+def parse_reply(received):
+    """The Reply that all bytes of a connection make."""
+    head, separator, body = received.partition(b"\r\n\r\n")
+    if not separator or not head.startswith(b"HTTP/1."):
+        return Reply("reset")
+    headers = _headers(head)
+    if headers.get("transfer-encoding") == "chunked":
+        body, whole = _unchunk(body)
+    else:
+        whole = len(body) == int(headers.get("content-length", len(body)))
+    if not whole:
+        return Reply("reset")
+    status = int(head[9:12])
+    return Reply("ok" if status == 200 else "error", status, body)
+
+
+def _headers(head):
+    pairs = (line.split(":", 1) for line in head.decode().split("\r\n")[1:])
+    return {name.strip().lower(): value.strip() for name, value in pairs}
+
+
+def _unchunk(body):
+    whole = bytearray()
+    while True:
+        size, separator, rest = body.partition(b"\r\n")
+        if not separator:
+            return bytes(whole), False
+        length = int(size, 16)
+        if length == 0:
+            return bytes(whole), True
+        whole += rest[:length]
+        body = rest[length + 2:]
+
+
+def abort(client):
+    """Closes with a reset."""
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    client.close()
+
+
+def outcomes(replies):
+    return dict(collections.Counter(reply.outcome for reply in replies))
+
+
+class Crowd:
+    """Many clients at once, from one thread: all connect, and all ask before any is answered."""
+
+    def __init__(self, address, count, path="/"):
+        self._selector = selectors.DefaultSelector()
+        self._received = [bytearray() for _ in range(count)]
+        self.replies = [None] * count
+        self._sockets = [self._open(index, address, path) for index in range(count)]
+
+    def _open(self, index, address, path):
+        try:
+            client = open_socket(address)
+            client.sendall(request_bytes(path))
+        except ConnectionRefusedError:
+            self.replies[index] = Reply("refused")
+            return None
+        except OSError:
+            self.replies[index] = Reply("reset")
+            return None
+        client.setblocking(False)
+        self._selector.register(client, selectors.EVENT_READ, index)
+        return client
+
+    def read(self, timeout):
+        """Reads for up to `timeout` seconds, or until all are finished; the finished replies."""
+        end = time.monotonic() + timeout
+        while self._selector.get_map() and time.monotonic() < end:
+            for key, _ in self._selector.select(max(0, end - time.monotonic())):
+                self._read_one(key.fileobj, key.data)
+        return [reply for reply in self.replies if reply]
+
+    def finish(self, timeout=15):
+        """Reads to the end and closes; one reply per client, in the order they connected."""
+        self.read(timeout)
+        for client in filter(None, self._sockets):
+            client.close()
+        self._selector.close()
+        return [reply or Reply("hung") for reply in self.replies]
+
+    def _read_one(self, client, index):
+        try:
+            piece = client.recv(65536)
+        except OSError:
+            self.replies[index] = Reply("reset")
+        else:
+            if piece:
+                self._received[index] += piece
+                return
+            self.replies[index] = parse_reply(bytes(self._received[index]))
+        self._selector.unregister(client)
+        client.close()
+
+
+class Load:
+    """Threads that ask one request after the other, each on its own connection, until the end of
+    the `with` block; then `replies` holds one Reply for each."""
+
+    def __init__(self, address, threads=8, path="/", timeout=5):
+        self.replies = []
+        self._address, self._path, self._timeout = address, path, timeout
+        self._stopping = threading.Event()
+        self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(threads)]
+
+    def __enter__(self):
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(self._timeout + 5)
+
+    def wait_more(self, count, timeout=10):
+        """Waits until `count` more requests are finished."""
+        target = len(self.replies) + count
+        end = time.monotonic() + timeout
+        while len(self.replies) < target:
+            assert time.monotonic() < end, f"the load stands still: {outcomes(self.replies)}"
+            time.sleep(0.005)
+
+    def _run(self):
+        while not self._stopping.is_set():
+            self.replies.append(get(self._address, self._path, self._timeout))

@@ -1,0 +1,191 @@
+"""Starts a program under a primary: Node's own (reference/primary.js) or Baton.
+
+A test that is given `primary` in ("node", "baton") runs the same program in both.
+"""
+import os
+import pathlib
+import signal
+import subprocess
+import time
+import uuid
+
+from . import procfs
+from .output import Output
+from .ports import free_port
+from .status import Status, is_status
+from .wait import until
+
+SYSTEM = pathlib.Path(__file__).resolve().parent.parent
+APPS = SYSTEM / "apps"
+REFERENCE = SYSTEM / "reference" / "primary.js"
+REPOSITORY = SYSTEM.parent.parent
+BATON = os.environ.get("BATON", str(REPOSITORY / "build" / "release" / "baton"))
+NODE = os.environ.get("NODE", "node")
+
+MARK = "BATON_TEST_MARK"
+CRASHES = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -signal.SIGFPE}
+SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
+                     "WARNING: ThreadSanitizer")
+
+
+class App:
+    """One primary with its workers. Close it: nothing of it is left then."""
+
+    def __init__(self, primary, script, *, instances=2, port=None, flags=(), arguments=(),
+                 environment=None, policy=None, window=None, wrap=(), directory=None):
+        self.primary = primary
+        self.port = free_port() if port is None else port
+        self.instances = instances
+        self.mark = f"{MARK}={uuid.uuid4()}"
+        flags = ["-i", str(instances), *map(str, flags)]
+        if policy:
+            flags += ["--policy", policy]
+        if window:
+            flags += ["--window", str(window)]
+        command = [*map(str, wrap), *command_of(primary), str(script_path(script)), *flags]
+        if arguments:
+            command += ["--", *map(str, arguments)]
+        self.process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, errors="replace", cwd=directory,
+            env=self._environment(environment, directory), start_new_session=True)
+        self.pid = self.process.pid
+        self.stdout = Output(self.process.stdout)
+        self.stderr = Output(self.process.stderr)
+
+    def _environment(self, extra, directory):
+        name, _, value = self.mark.partition("=")
+        node_directory = os.path.dirname(NODE)
+        environment = {**os.environ, name: value, "PORT": str(self.port)}
+        if node_directory:
+            environment["PATH"] = node_directory + ":" + environment["PATH"]
+        environment["BATON_HOME"] = f"/tmp/baton-test-{value}" if directory is None else str(directory)
+        environment.update({key: str(text) for key, text in (extra or {}).items()})
+        return environment
+
+    # What the programs tell.
+
+    def events(self, name, **fields):
+        wanted = {"event": name, **fields}
+        return self.stdout.select(lambda one: wanted.items() <= one.items())
+
+    def wait_events(self, name, count=1, timeout=15, **fields):
+        """The events of that name once there are `count` of them."""
+        until(lambda: len(self.events(name, **fields)) >= count, timeout,
+              lambda: f"{count} x {name} {fields}\n{self.transcript()}")
+        return self.events(name, **fields)
+
+    def workers(self):
+        """The pids of the living workers that have told that they listen, oldest first."""
+        pids = dict.fromkeys(event["pid"] for event in self.events("listening"))
+        return [pid for pid in pids if procfs.alive(pid)]
+
+    def wait_ready(self, count=None, timeout=15):
+        """Waits until `count` (default: all) workers listen and are in rotation; their pids."""
+        wanted = self.instances if count is None else count
+        until(lambda: self.process.poll() is not None or len(self.workers()) >= wanted, timeout,
+              lambda: f"{wanted} workers\n{self.transcript()}")
+        assert self.process.poll() is None, f"the primary exited\n{self.transcript()}"
+        if self.primary == "baton":
+            self.wait_status(lambda status: len(status.ready()) >= wanted, timeout)
+        return self.workers()
+
+    def wait_replaced(self, pids, timeout=15):
+        """Waits until all of `pids` are gone and all instances are there again."""
+        until(lambda: not any(map(procfs.alive, pids)), timeout,
+              lambda: f"the end of {pids}\n{self.transcript()}")
+        return self.wait_ready(timeout=timeout)
+
+    # What Baton tells.
+
+    def status(self, timeout=5):
+        """A Status of this moment."""
+        before = len(self.stdout.select(is_status))
+        self.signal(signal.SIGUSR1)
+        until(lambda: len(self.stdout.select(is_status)) > before, timeout,
+              lambda: f"a status line\n{self.transcript()}")
+        return Status(self.stdout.select(is_status)[-1])
+
+    def wait_status(self, condition, timeout=10):
+        """The first Status for which condition(status) is true."""
+        end = time.monotonic() + timeout
+        while True:
+            status = self.status()
+            if condition(status):
+                return status
+            assert time.monotonic() < end, f"status never as wanted\n{self.transcript()}"
+            time.sleep(0.02)
+
+    # Signals and the end.
+
+    def signal(self, number):
+        os.kill(self.pid, number)
+
+    def wait_exit(self, timeout=10):
+        """The exit code of the primary."""
+        try:
+            return self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"no exit within {timeout} s\n{self.transcript()}") from None
+
+    def stop(self, timeout=10):
+        self.signal(signal.SIGTERM)
+        return self.wait_exit(timeout)
+
+    def leftovers(self):
+        """The pids of everything this app started that still runs, the primary included."""
+        return procfs.with_environment(self.mark)
+
+    def transcript(self):
+        return (f"{' '.join(map(str, self.process.args))}\n--- exit code {self.process.poll()}\n"
+                f"--- stdout\n{self.stdout.text()[-6000:]}\n--- stderr\n{self.stderr.text()[-6000:]}")
+
+    def close(self):
+        """Ends everything; an AssertionError when the primary had crashed."""
+        self._end_politely()
+        for pid in self.leftovers():
+            _kill(pid)
+        self.process.wait(5)
+        self.stdout.join()
+        self.stderr.join()
+        self._assert_sound()
+
+    def _end_politely(self):
+        """Lets a sanitizer build report; workers that a test stopped or blocked are not waited for."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+            try:
+                self.process.wait(3)
+            except subprocess.TimeoutExpired:
+                pass
+
+    def _assert_sound(self):
+        crashed = self.process.returncode in CRASHES
+        reported = any(report in self.stderr.text() for report in SANITIZER_REPORTS)
+        assert not crashed and not reported, f"the primary is broken\n{self.transcript()}"
+
+
+def command_of(primary):
+    if primary == "node":
+        return [NODE, str(REFERENCE)]
+    assert os.access(BATON, os.X_OK), f"no baton at {BATON}: build it, or set BATON"
+    return [BATON, "run", "--status=json"]
+
+
+def script_path(script):
+    """A bare name is one of apps/."""
+    return APPS / script if (APPS / script).exists() else script
+
+
+def run_baton(*arguments, timeout=15, **options):
+    """Runs `baton ARGUMENTS` to its end: for what is expected to fail at once."""
+    assert os.access(BATON, os.X_OK), f"no baton at {BATON}: build it, or set BATON"
+    return subprocess.run([BATON, *map(str, arguments)], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=timeout, check=False, **options)
+
+
+def _kill(pid):
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

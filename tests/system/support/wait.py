@@ -1,0 +1,15 @@
+"""Waiting for a condition instead of giving it some time."""
+import time
+
+
+def until(condition, timeout, what):
+    """The first true value of condition(); an AssertionError that says `what` after `timeout` s."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        if time.monotonic() > end:
+            description = what() if callable(what) else what
+            raise AssertionError(f"waited {timeout} s in vain: {description}")
+        time.sleep(0.01)
