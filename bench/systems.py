@@ -1,0 +1,203 @@
+"""What the benchmark compares: each system is a master with so many workers on one port."""
+
+import os
+import pathlib
+import shutil
+import signal
+import string
+import subprocess
+
+import measure
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+class Places:
+    """Where things are: the build directory, pm2's, and a temporary one for what is written."""
+
+    def __init__(self, build, packages, scratch):
+        self.baton = build / "baton"
+        self.floor = build / "bench" / "bench_floor"
+        self.worker = build / "bench" / "bench_worker"
+        self.load = build / "bench" / "bench_load"
+        self.pm2 = packages / "node_modules" / ".bin" / "pm2"
+        self.scratch = scratch
+
+
+class System:
+    """start(), then master_pids() and port, then stop(), also after a start that failed. Each worker
+    notes its start in the file `stamps`."""
+
+    name = ""
+    title = ""
+
+    def __init__(self, places, workers):
+        self.places = places
+        self.workers = workers
+        self.port = measure.free_port()
+        self.directory = places.scratch / f"{self.name}-{workers}"
+        self.directory.mkdir()
+        self.stamps = self.directory / "stamps"
+        self.processes = []
+
+    def environment(self):
+        return dict(os.environ, PORT=str(self.port), WORKERS=str(self.workers),
+                    BENCH_STAMPS=str(self.stamps), NODE_ENV="production")
+
+    def spawn(self, *command):
+        """A session of its own, so that Ctrl-C reaches this program alone."""
+        with open(self.directory / "output", "ab") as output:
+            process = subprocess.Popen(
+                [str(word) for word in command], env=self.environment(), cwd=self.directory,
+                stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+        self.processes.append(process)
+        return process
+
+    def launch(self):
+        raise NotImplementedError
+
+    def is_up(self):
+        for process in self.processes:
+            if process.poll() is not None:
+                raise RuntimeError(f"{self.name} ended: {self.last_words()}")
+        return len(measure.stamps(self.stamps)) >= self.workers and measure.answers(self.port)
+
+    def start(self):
+        self.launch()
+        measure.wait_for(self.is_up, 60, self.name)
+
+    def last_words(self):
+        lines = (self.directory / "output").read_text(errors="replace").strip().splitlines()
+        return lines[-1] if lines else "without a word"
+
+    def master_pids(self):
+        return [self.processes[0].pid]
+
+    def stop(self):
+        for process in self.processes:
+            if process.poll() is None:
+                process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        measure.end_stray_workers(self.stamps)
+
+
+class Floor(System):
+    name, title = "floor", "floor: raw C loop, C workers"
+
+    def launch(self):
+        self.spawn(self.places.floor, self.port, self.workers, self.places.worker)
+
+
+class BatonC(System):
+    name, title = "baton-c", "Baton, C workers"
+
+    def launch(self):
+        self.spawn(self.places.baton, "run", "-i", self.workers, "--policy", "rr",
+                   self.places.worker, "--", self.port)
+
+
+class BatonNode(System):
+    name, title = "baton-node", "Baton, Node workers"
+
+    def launch(self):
+        self.spawn(self.places.baton, "run", "-i", self.workers, HERE / "app.js")
+
+
+class Node(System):
+    name, title = "node", "Node's cluster primary"
+
+    def launch(self):
+        self.spawn("node", HERE / "primary.js")
+
+
+class Pm2(System):
+    """Its daemon is the cluster primary. It leaves our session, so it is ended through its own
+    command, and by its process id if that does not do."""
+
+    name, title = "pm2", "pm2, cluster mode"
+
+    def environment(self):
+        return dict(super().environment(), PM2_HOME=str(self.directory / "home"),
+                    PM2_DISABLE_VERSION_CHECK="true")
+
+    def command(self, *words):
+        subprocess.run([str(self.places.pm2), *map(str, words)], env=self.environment(),
+                       cwd=self.directory, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                       stderr=subprocess.DEVNULL, timeout=60, check=True)
+
+    def launch(self):
+        if not self.places.pm2.exists():
+            raise FileNotFoundError(f"{self.places.pm2}: run scripts/install-bench")
+        self.command("start", HERE / "app.js", "-i", self.workers, "--name", "bench")
+
+    def master_pids(self):
+        return [int((self.directory / "home" / "pm2.pid").read_text())]
+
+    def stop(self):
+        if not (self.directory / "home" / "pm2.pid").exists():
+            return
+        [daemon] = self.master_pids()
+        try:
+            self.command("kill")
+        except subprocess.SubprocessError:
+            os.kill(daemon, signal.SIGKILL)
+        measure.end_stray_workers(self.stamps)
+
+
+class Proxy(System):
+    """A proxy in front of C workers that listen themselves, each on a port of its own."""
+
+    server_line = ""
+
+    def launch_proxy(self):
+        raise NotImplementedError
+
+    def launch(self):
+        ports = [measure.free_port() for _ in range(self.workers)]
+        self.servers = "\n".join(self.server_line.format(number=number, port=port)
+                                 for number, port in enumerate(ports))
+        self.proxy = self.launch_proxy()
+        for port in ports:
+            self.spawn(self.places.worker, port)
+
+    def configure(self, template, **values):
+        text = (HERE / template).read_text()
+        path = self.directory / template.removesuffix(".in")
+        path.write_text(string.Template(text).substitute(
+            port=self.port, servers=self.servers, directory=self.directory, **values))
+        return path
+
+    def master_pids(self):
+        return [self.proxy.pid, *measure.children_of(self.proxy.pid)]
+
+
+def find(program):
+    found = shutil.which(program, path=os.environ["PATH"] + ":/usr/sbin")
+    if not found:
+        raise FileNotFoundError(f"{program}: run scripts/install-bench")
+    return found
+
+
+class Haproxy(Proxy):
+    name, title = "haproxy", "HAProxy, TCP mode, C servers"
+    server_line = "    server worker{number} 127.0.0.1:{port}"
+
+    def launch_proxy(self):
+        return self.spawn(find("haproxy"), "-db", "-f", self.configure("haproxy.cfg.in"))
+
+
+class Nginx(Proxy):
+    name, title = "nginx", "nginx stream, C servers"
+    server_line = "        server 127.0.0.1:{port};"
+
+    def launch_proxy(self):
+        path = self.configure("nginx.conf.in", modules="/usr/lib/nginx/modules")
+        return self.spawn(find("nginx"), "-p", self.directory, "-c", path)
+
+
+ALL = [Floor, BatonC, BatonNode, Node, Pm2, Haproxy, Nginx]
