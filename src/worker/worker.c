@@ -28,6 +28,10 @@
 
 #define BACKLOG_DEFAULT  511
 #define ANSWER_WITHIN_MS 10000
+#define ADDRESS_ROOM     sizeof(((struct native_client *)0)->address)
+
+_Static_assert(sizeof(((struct native_name *)0)->address) == ADDRESS_ROOM,
+               "records and names hold addresses of the same size");
 
 bool baton_has_master(void) {
     const char *name = getenv(NATIVE_SOCKET_VARIABLE);
@@ -331,13 +335,22 @@ int baton_listen_unix(const char *path, int backlog) {
     if (length >= sizeof(address.sun_path))
         return -ENAMETOOLONG;
     memcpy(address.sun_path, path, length + 1);
-    return baton_listen((const struct sockaddr *)&address, sizeof(address), backlog);
+    return baton_listen((const struct sockaddr *)&address,
+                        (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1), backlog);
 }
 
-/* As accept4(2) hands an address out: cut to the room that there is, with its whole length. */
-static void store_address(const void *bytes, socklen_t size, struct sockaddr *address,
-                          socklen_t *length) {
-    memcpy(address, bytes, size < *length ? size : *length);
+/* An address of a record or name, handed out as accept4(2) does: cut to the room that there is,
+ * with its whole length. None, as with Unix sockets, is the family alone. */
+static void store_address(const uint8_t bytes[ADDRESS_ROOM], uint32_t size,
+                          struct sockaddr *address, socklen_t *length) {
+    static const sa_family_t none = AF_UNIX;
+    const void *source = bytes;
+
+    if (size == 0 || size > ADDRESS_ROOM) {
+        source = &none;
+        size = sizeof(none);
+    }
+    memcpy(address, source, size < *length ? size : *length);
     *length = size;
 }
 
@@ -393,15 +406,10 @@ static int accept_handed(int listener, struct native_client *ret_record) {
 }
 
 static int accept_from_master(int listener, struct sockaddr *address, socklen_t *length) {
-    struct sockaddr unnamed = {.sa_family = AF_UNIX}; /* what accept4(2) says of a Unix client */
     struct native_client record;
     int client = accept_handed(listener, &record);
 
-    if (client < 0 || !address)
-        return client;
-    if (record.address_length == 0 || record.address_length > sizeof(record.address))
-        store_address(&unnamed, sizeof(unnamed.sa_family), address, length);
-    else
+    if (client >= 0 && address)
         store_address(record.address, record.address_length, address, length);
     return client;
 }
@@ -431,18 +439,44 @@ int baton_accept(int listener, struct sockaddr *address, socklen_t *length) {
     return client;
 }
 
-int baton_address(int listener, struct sockaddr *address, socklen_t *length) {
-    int saved = errno;
-    int error = getsockname(listener, address, length) < 0 ? -errno : 0;
+/* Reads what the master named the accept socket; false for any other descriptor. */
+static bool read_name(int listener, struct native_name *ret_name) {
+    struct sockaddr_un own;
+    socklen_t length = sizeof(own);
 
+    if (getsockname(listener, (struct sockaddr *)&own, &length) < 0 || own.sun_family != AF_UNIX ||
+        length != offsetof(struct sockaddr_un, sun_path) + sizeof(*ret_name))
+        return false;
+    memcpy(ret_name, own.sun_path, sizeof(*ret_name));
+    return ret_name->zero[0] == 0 && ret_name->zero[1] == 0 && ret_name->magic == NATIVE_MAGIC &&
+           ret_name->version == NATIVE_VERSION;
+}
+
+int baton_address(int listener, struct sockaddr *address, socklen_t *length) {
+    int saved = errno, error = 0;
+    struct native_name name;
+
+    if (!address || !length)
+        return -EFAULT;
+    if (read_name(listener, &name))
+        store_address(name.address, name.address_length, address, length);
+    else if (getsockname(listener, address, length) < 0)
+        error = -errno;
     errno = saved;
     return error;
 }
 
 int baton_close(int listener) {
-    int saved = errno;
-    int error = close(listener) < 0 ? -errno : 0;
+    struct native_request request = {.type = NATIVE_CLOSE};
+    int saved = errno, error = 0;
+    struct native_name name;
 
+    if (baton_has_master() && read_name(listener, &name)) {
+        request.listener = name.listener;
+        error = ask_master(&request, NULL);
+    }
+    if (close(listener) < 0)
+        error = -errno;
     errno = saved;
     return error;
 }
