@@ -8,9 +8,8 @@
 #include "policy/policy_types.h"
 
 const struct policy_type *const policy_types[] = {
-    &policy_node,
-    &policy_rr,
-    NULL,
+    &policy_node, &policy_rr,   &policy_random, &policy_least,
+    &policy_p2c,  &policy_hash, &policy_none,   NULL,
 };
 
 const struct policy_type *policy_find(const char *name) {
