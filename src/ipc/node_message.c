@@ -174,7 +174,8 @@ static int parse(const char *line, size_t length, json_t **ret_root) {
     json_error_t error;
     json_t *root;
 
-    if (length == 0 || nests_too_deeply(line, length))
+    /* jansson takes a NUL byte for the end of the text. */
+    if (length == 0 || memchr(line, '\0', length) || nests_too_deeply(line, length))
         return -EPROTO;
     root = json_loadb(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!root)
@@ -306,14 +307,17 @@ static int read_port(const json_t *value, struct node_listen_request *listen) {
     return error;
 }
 
-/* Node passes on what the program wrote, `false` among it, and bind(2) or listen(2) cannot fail
- * over it: what is no positive number means the default. */
+/* Node passes on what the program wrote, `false` and "100" among it, and listen(2) takes anything:
+ * what is no positive number means the default. */
 static int32_t read_backlog(const json_t *value) {
-    double number = json_number_value(value);
+    int64_t backlog = 0;
 
-    if (!(number >= 1))
-        return DEFAULT_BACKLOG;
-    return number < INT32_MAX ? (int32_t)number : INT32_MAX;
+    if (json_is_string(value))
+        (void)text_to_number(json_string_value(value), 1, INT32_MAX, &backlog);
+    else if (json_number_value(value) >= 1)
+        backlog =
+            json_number_value(value) < INT32_MAX ? (int64_t)json_number_value(value) : INT32_MAX;
+    return backlog > 0 ? (int32_t)backlog : DEFAULT_BACKLOG;
 }
 
 static int read_numbers(const json_t *root, struct node_listen_request *listen) {
