@@ -136,10 +136,11 @@ static int receive_client(int channel) {
                              .msg_control = control.space,
                              .msg_controllen = sizeof control.space};
     ssize_t got = recvmsg(channel, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    /* A reset is an end too, with acknowledgements that the master had not read. */
+    if (got == 0 || (got < 0 && errno == ECONNRESET))
+        return -ESHUTDOWN;
     if (got < 0)
         return -errno;
-    if (got == 0)
-        return -ESHUTDOWN;
     const struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     if (!header || header->cmsg_type != SCM_RIGHTS)
         return -EPROTO;
