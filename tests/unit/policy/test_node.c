@@ -94,6 +94,9 @@ static void test_a_smaller_handed_is_a_new_worker(void **state) {
     pool.candidates[0].handed = 0;
     pool_set_ready(&pool, 0, true);
     POOL_EXPECT(&pool, 1, 0, 1, 0);
+    pool.candidates[1].handed = 0;
+    pool_tell(&pool, 1); /* keeps its place: it was handed nothing */
+    POOL_EXPECT(&pool, 1, 0, 1, 0);
     pool_clear(&pool);
 }
 

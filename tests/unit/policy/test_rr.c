@@ -82,6 +82,23 @@ static void test_finds_far_slots(void **state) {
     pool_clear(&pool);
 }
 
+/* The next slot may lie in the following word or group, with nothing in between. */
+static void test_finds_the_next_of_two(void **state) {
+    static const uint32_t others[] = {6, 63, 64, 70, 127, 128, 4095, 4096, 4100, 8192, 65535};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct pool pool;
+
+        pool_init(&pool, "rr", 0);
+        pool_resize(&pool, POLICY_SLOTS_MAX);
+        pool_set_ready(&pool, 5, true);
+        pool_set_ready(&pool, others[i], true);
+        POOL_EXPECT(&pool, 5, (int32_t)others[i], 5, (int32_t)others[i]);
+        pool_clear(&pool);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_goes_round_in_the_order_of_the_slots),
@@ -89,6 +106,7 @@ int main(void) {
         cmocka_unit_test(test_steps_over_each_one_that_is_busy_or_gone),
         cmocka_unit_test(test_any_one_dead_and_all_but_one_dead),
         cmocka_unit_test(test_finds_far_slots),
+        cmocka_unit_test(test_finds_the_next_of_two),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
