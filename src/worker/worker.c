@@ -414,7 +414,7 @@ static int accept_from_master(int listener, struct sockaddr *address, socklen_t 
     return client;
 }
 
-/* One cheap call tells the two kinds of listener apart: a twentieth of an accept. Trying one way
+/* One cheap call tells the two kinds of listener apart: a tenth of an accept. Trying one way
  * first and the other when it fails costs more, as what must precede each is done in vain. */
 static bool is_listening(int listener) {
     int listening = 0;
