@@ -151,13 +151,18 @@ class App:
         self._assert_sound()
 
     def _end_politely(self):
-        """Lets a sanitizer build report; workers that a test stopped or blocked are not waited for."""
-        if self.process.poll() is None:
-            self.signal(signal.SIGTERM)
-            try:
-                self.process.wait(3)
-            except subprocess.TimeoutExpired:
-                pass
+        """Asks twice, so that a sanitizer build can report; what a test left blocked is not waited
+        for."""
+        for _ in range(2):
+            if self.process.poll() is None:
+                self.signal(signal.SIGTERM)
+                self._wait_up_to(1.5)
+
+    def _wait_up_to(self, seconds):
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            pass
 
     def _assert_sound(self):
         crashed = self.process.returncode in CRASHES

@@ -1,0 +1,185 @@
+"""Workers that die: who is lost with them, who is not, and who comes after them."""
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from support import procfs
+from support.clients import Crowd, Load, get, open_socket, outcomes, read_reply, request_bytes
+from support.wait import until
+
+
+@pytest.mark.parametrize("action", ["throw", "exit/0", "exit/7"])
+def test_a_worker_that_ends_is_started_again(start, primary, action):
+    app = start(primary, "routes.js", instances=2)
+    before = app.workers()
+    assert get(app.port, f"/{action}").outcome == "reset"
+    (ended,) = {event["pid"] for event in app.wait_events("exit")}
+    after = app.wait_replaced([ended])
+    assert set(before) & set(after) == set(before) - {ended}
+    assert {get(app.port, "/whoami").json()["pid"] for _ in range(8)} == set(after)
+    if primary == "baton":
+        status = app.status()
+        assert sorted(worker.restarts for worker in status.workers) == [0, 1]
+        assert sorted(worker.slot for worker in status.workers) == [0, 1]
+
+
+def test_each_worker_dead_in_turn(start, primary):
+    """One stale worker must stall nobody while others are ready. Node's primary may lose the
+    client that it hands over before it has seen the end of the worker; Baton takes it back."""
+    app = start(primary, "hello.js", instances=3)
+    for victim in app.workers():
+        os.kill(victim, signal.SIGKILL)
+        until(lambda: not procfs.alive(victim), 5, "the victim's end")
+        replies = [get(app.port, timeout=2) for _ in range(9)]
+        lost = 9 - outcomes(replies).get("ok", 0)
+        assert lost <= (1 if primary == "node" else 0), outcomes(replies)
+        app.wait_replaced([victim])
+
+
+def test_all_but_one_dead(start, primary):
+    app = start(primary, "hello.js", instances=4)
+    victims = app.workers()[:3]
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    until(lambda: not any(map(procfs.alive, victims)), 5, "the victims' end")
+    served = outcomes(Crowd(app.port, 30).finish(3)).get("ok", 0)
+    assert served >= (27 if primary == "node" else 30)
+    app.wait_replaced(victims)
+
+
+@pytest.mark.parametrize("instances", [1, 3])
+def test_clients_wait_while_all_workers_are_dead(start, primary, instances):
+    """Node's primary closes the port with the last worker: clients are refused, or hang with a
+    dead worker. Baton keeps it open, and the replacements serve them."""
+    app = start(primary, "hello.js", instances=instances)
+    victims = app.workers()
+    for victim in victims:
+        os.kill(victim, signal.SIGKILL)
+    until(lambda: not any(map(procfs.alive, victims)), 5, "the victims' end")
+    replies = []
+    while len(replies) < 10 or app.workers() == []:
+        replies.append(get(app.port, timeout=3))
+        time.sleep(0.002)
+    if primary == "node":
+        assert set(outcomes(replies)) & {"refused", "hung", "reset"}
+    else:
+        assert outcomes(replies) == {"ok": len(replies)}
+    app.wait_replaced(victims)
+
+
+def test_kill_under_load_costs_only_what_the_worker_had(start, primary):
+    """16 clients at a time over 4 workers. A client may be lost only when the killed worker had
+    it, so at most all 16 each time; Node's primary, besides, lets clients hang."""
+    app = start(primary, "routes.js", instances=4)
+    kills, threads = 4, 16
+    with Load(app.port, threads=threads, path="/sleep/10", timeout=2) as load:
+        for _ in range(kills):
+            load.wait_more(40)
+            victim = app.workers()[0]
+            os.kill(victim, signal.SIGKILL)
+            app.wait_replaced([victim])
+        load.wait_more(40)
+    counts = outcomes(load.replies)
+    assert set(counts) <= {"ok", "reset", "hung"}
+    assert counts.get("reset", 0) <= kills * threads
+    if primary == "baton":
+        assert "hung" not in counts, counts
+        status = app.wait_status(lambda now: now.waiting() == 0)
+        assert sum(worker.restarts for worker in status.workers) == kills
+
+
+def test_kill_while_idle_costs_nobody(start, primary):
+    """Clients of the other workers notice nothing: exact loss is none."""
+    app = start(primary, "routes.js", instances=2)
+    with open_socket(app.port) as other:
+        other.sendall(request_bytes("/sleep/400"))
+        victim = next(reply.json()["pid"] for reply in [get(app.port, "/whoami")])
+        os.kill(victim, signal.SIGKILL)
+        reply = read_reply(other)
+        assert reply.outcome == "ok" and reply.json()["pid"] != victim
+    app.wait_replaced([victim])
+
+
+def hand_one_to_the_blocked(app):
+    """Blocks a worker and gives it a client that it cannot acknowledge: (pid, the clients)."""
+    lost = open_socket(app.port)
+    lost.sendall(request_bytes("/block/20000"))
+    (event,) = app.wait_events("blocking")
+    for _ in range(5):
+        client = open_socket(app.port)
+        client.sendall(request_bytes("/whoami"))
+        client.settimeout(0.7)
+        try:
+            client.recv(1, socket.MSG_PEEK)
+        except TimeoutError:
+            return event["pid"], lost, client
+        client.close()
+    raise AssertionError("no client was handed to the blocked worker")
+
+
+@pytest.mark.parametrize("instances", [1, 2])
+def test_kill_before_the_acknowledgement(start, primary, instances):
+    """Under Node's primary that client hangs for ever; under Baton another worker serves it."""
+    app = start(primary, "routes.js", instances=instances)
+    victim, lost, waiting = hand_one_to_the_blocked(app)
+    os.kill(victim, signal.SIGKILL)
+    reply = read_reply(waiting, timeout=3)
+    if primary == "node":
+        assert reply.outcome == "hung"
+    else:
+        assert reply.outcome == "ok" and reply.json()["pid"] != victim
+        assert app.status().total("acknowledged") >= 1
+    assert read_reply(lost, timeout=3).outcome == "reset"
+    app.wait_replaced([victim])
+
+
+def test_kill_with_many_unacknowledged(start):
+    """A stopped worker with a window of 8 full: all 8 go to the other, and are counted."""
+    app = start("baton", "routes.js", instances=2, window=8)
+    victim = app.workers()[0]
+    os.kill(victim, signal.SIGSTOP)
+    crowd = Crowd(app.port, 40, "/whoami")
+    assert outcomes(crowd.read(1)) == {"ok": 32}
+    assert app.status().worker(victim).handed == 8
+    os.kill(victim, signal.SIGKILL)
+    assert outcomes(crowd.finish()) == {"ok": 40}
+    app.wait_replaced([victim])
+    assert app.status().total("handed") - app.status().total("returned") <= 40
+
+
+def test_a_client_that_all_workers_fail_is_not_served_twice(start, primary):
+    """A request that kills its worker has been acknowledged: no second worker gets it."""
+    app = start(primary, "routes.js", instances=2)
+    assert get(app.port, "/throw").outcome == "reset"
+    app.wait_events("exit")
+    app.wait_ready()
+    assert len(app.events("exit")) == 1
+
+
+def test_worker_that_dies_young_is_given_up(start):
+    """Again and again, backing off, and then no more: with a reason, and exit code 2."""
+    app = start("baton", "young_death.js", ready=False, instances=1,
+                flags=["--max-restarts", 3, "--exp-backoff-restart-delay", 10])
+    assert app.wait_exit(30) == 2
+    app.stdout.join()
+    app.stderr.join()
+    output = app.stdout.text() + app.stderr.text()
+    assert 2 <= output.count("no configuration found") <= 5
+    assert "3" in app.stderr.text()
+    assert not app.leftovers()
+
+
+def test_many_kills_leave_the_right_number(start):
+    app = start("baton", "hello.js", instances=2, flags=["--max-restarts", 1000])
+    for _ in range(20):
+        victim = app.workers()[0]
+        os.kill(victim, signal.SIGKILL)
+        app.wait_replaced([victim])
+        assert get(app.port).outcome == "ok"
+    status = app.wait_status(lambda now: len(now.ready()) == 2)
+    assert sum(worker.restarts for worker in status.workers) == 20
+    assert len(app.leftovers()) == 3
+    assert len(os.listdir(f"/proc/{app.pid}/fd")) < 40

@@ -1,0 +1,155 @@
+"""Reload, stop, second signal: from outside, as an operator or a container sees it."""
+import os
+import signal
+import subprocess
+
+import pytest
+
+from support import procfs
+from support.clients import Load, get, open_socket, outcomes, read_reply, request_bytes
+from support.wait import until
+
+STOP_SIGNALS = [signal.SIGTERM, signal.SIGINT]
+
+
+def start_request(port, path):
+    client = open_socket(port)
+    client.sendall(request_bytes(path))
+    return client
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_stop_lets_requests_finish(start, primary, number):
+    app = start(primary, "routes.js", instances=2)
+    clients = [start_request(app.port, "/sleep/1000") for _ in range(4)]
+    assert get(app.port, "/whoami").outcome == "ok"
+    app.signal(number)
+    assert outcomes(map(read_reply, clients)) == {"ok": 4}
+    assert app.wait_exit() == 0
+    assert get(app.port).outcome == "refused"
+    if primary == "baton":
+        assert not app.leftovers()
+
+
+@pytest.mark.parametrize("number", STOP_SIGNALS)
+def test_second_signal_ends_at_once(start, number):
+    app = start("baton", "routes.js", instances=2, flags=["--kill-timeout", 30000])
+    client = start_request(app.port, "/sleep/20000")
+    assert get(app.port, "/whoami").outcome == "ok"
+    app.signal(number)
+    until(lambda: get(app.port).outcome == "refused", 5, "the drain to begin")
+    assert app.process.poll() is None
+    app.signal(number)
+    app.wait_exit(2)
+    assert read_reply(client, 2).outcome == "reset"
+    until(lambda: not app.leftovers(), 2, "the workers' end")
+
+
+def test_worker_that_does_not_stop_is_killed(start):
+    app = start("baton", "routes.js", instances=2, flags=["--kill-timeout", 300])
+    client = start_request(app.port, "/sleep/20000")
+    assert get(app.port, "/whoami").outcome == "ok"
+    app.stop(timeout=5)
+    assert read_reply(client, 2).outcome == "reset"
+    assert not app.leftovers()
+
+
+def test_stop_with_a_blocked_worker(start):
+    app = start("baton", "routes.js", instances=2, flags=["--kill-timeout", 300])
+    start_request(app.port, "/block/20000")
+    app.wait_events("blocking")
+    app.stop(timeout=5)
+    assert not app.leftovers()
+
+
+def test_stop_while_workers_start(start, primary):
+    app = start(primary, "hello.js", instances=4, ready=False)
+    until(lambda: len(app.leftovers()) > 1, 5, "a worker")
+    app.stop(timeout=10)
+    until(lambda: not app.leftovers(), 5, "the workers' end")
+
+
+@pytest.mark.parametrize("policy", ["node", "rr"])
+def test_reload_under_load_loses_nobody(start, policy):
+    app = start("baton", "routes.js", instances=2, policy=policy)
+    with Load(app.port, threads=8, path="/sleep/5") as load:
+        for _ in range(3):
+            load.wait_more(40)
+            old = app.workers()
+            app.signal(signal.SIGHUP)
+            new = app.wait_replaced(old)
+            assert len(new) == 2 and not set(new) & set(old)
+        load.wait_more(40)
+    assert outcomes(load.replies) == {"ok": len(load.replies)}
+    assert len(app.status().workers) == 2
+
+
+def test_reload_lets_requests_finish(start):
+    app = start("baton", "routes.js", instances=2)
+    old = app.workers()
+    clients = [start_request(app.port, "/sleep/1200") for _ in range(4)]
+    assert get(app.port, "/whoami").outcome == "ok"
+    app.signal(signal.SIGHUP)
+    replies = [read_reply(client) for client in clients]
+    assert outcomes(replies) == {"ok": 4}
+    assert {reply.json()["pid"] for reply in replies} == set(old)
+    app.wait_replaced(old)
+
+
+def test_reload_of_a_port_0_keeps_the_port(start):
+    app = start("baton", "hello.js", port=0, instances=2)
+    (port,) = {event["port"] for event in app.events("listening")}
+    old = app.workers()
+    app.signal(signal.SIGHUP)
+    app.wait_replaced(old)
+    assert {event["port"] for event in app.events("listening")} == {port}
+    assert get(port).outcome == "ok"
+
+
+def test_reload_to_a_broken_version_keeps_the_old_one(start, tmp_path):
+    script = tmp_path / "program.js"
+    good = ("const http = require('http');"
+            "http.createServer((q, r) => r.end('{}')).listen(process.env.PORT, () => "
+            "console.log(JSON.stringify({ event: 'listening', pid: process.pid })));")
+    script.write_text(good)
+    app = start("baton", script, instances=2)
+    old = app.workers()
+    script.write_text("throw new Error('broken version');")
+    app.signal(signal.SIGHUP)
+    until(lambda: "broken version" in app.stderr.text(), 10, app.transcript)
+    with Load(app.port, threads=2) as load:
+        load.wait_more(100)
+    assert outcomes(load.replies) == {"ok": len(load.replies)}
+    assert app.workers() == old
+
+
+def test_as_pid_1(start, tmp_path):
+    """In a PID name space of its own, as in a container: orphans are reaped, SIGTERM stops."""
+    probe = subprocess.run(["unshare", "--pid", "--fork", "--mount-proc", "true"],
+                           capture_output=True, check=False)
+    if probe.returncode:
+        pytest.skip("PID name spaces are not allowed here")
+    script = tmp_path / "orphans.js"
+    script.write_text(
+        "const { spawn } = require('child_process');"
+        "spawn('sh', ['-c', 'sleep 0.2 & :']);"
+        "require('http').createServer((q, r) => r.end('{}')).listen(process.env.PORT, () => "
+        "console.log(JSON.stringify({ event: 'listening', pid: process.pid })));")
+    app = start("baton", script, instances=1, ready=False,
+                wrap=["unshare", "--pid", "--fork", "--mount-proc", "--kill-child"])
+    app.wait_events("listening")
+    assert get(app.port).outcome == "ok"
+    baton = next(pid for pid in app.leftovers() if _inner_pid(pid) == "1")
+    until(lambda: not _zombies_of(baton), 5, "the orphans to be reaped")
+    os.kill(baton, signal.SIGTERM)
+    assert app.wait_exit() == 0
+
+
+def _inner_pid(pid):
+    with open(f"/proc/{pid}/status", encoding="ascii", errors="replace") as lines:
+        return next(line.split()[-1] for line in lines if line.startswith("NSpid"))
+
+
+def _zombies_of(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        return [child for child in children.read().split() if procfs.state(child) == "Z"]

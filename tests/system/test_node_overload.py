@@ -1,0 +1,240 @@
+"""Full workers, blocked workers, odd clients, few descriptors: nobody is dropped, nothing spins."""
+import collections
+import os
+import signal
+import socket
+import time
+
+import pytest
+
+from support import procfs
+from support.clients import Crowd, abort, get, open_socket, outcomes, read_reply
+from support.primary import APPS
+
+
+class Holder:
+    """A client of full.js, which holds it until it leaves."""
+
+    def __init__(self, port):
+        self.socket = open_socket(port)
+
+    def pid(self, timeout=3):
+        """The worker that took it, or None when none did in time."""
+        self.socket.settimeout(timeout)
+        try:
+            return int(self.socket.recv(20))
+        except TimeoutError:
+            return None
+
+    def leave(self):
+        self.socket.close()
+
+
+def test_a_refused_client_goes_to_another_worker(start, primary):
+    app = start(primary, "full.js", instances=3, arguments=["2"])
+    holders = [Holder(app.port) for _ in range(6)]
+    pids = [holder.pid() for holder in holders]
+    assert sorted(pids) == sorted(app.workers() * 2)
+    # Only one worker has room again: it gets the next, however many refuse first.
+    for holder in holders[:3]:
+        holder.leave()
+        newcomer = Holder(app.port)
+        assert newcomer.pid() == pids[holders.index(holder)]
+        holders.append(newcomer)
+    for holder in holders:
+        holder.leave()
+
+
+def test_all_workers_full_costs_no_cpu(start, primary):
+    """Node's primary hands the waiting client round without pause; Baton waits for a change."""
+    app = start(primary, "full.js", instances=2, arguments=["1"])
+    holders = [Holder(app.port) for _ in range(2)]
+    assert sorted(holder.pid() for holder in holders) == sorted(app.workers())
+    waiting = [Holder(app.port) for _ in range(2)]
+    assert waiting[0].pid(timeout=0.3) is None
+    before, start_time = procfs.cpu_seconds(app.pid), time.monotonic()
+    assert waiting[0].pid(timeout=1.5) is None
+    used = (procfs.cpu_seconds(app.pid) - before) / (time.monotonic() - start_time)
+    if primary == "node":
+        assert used > 0.1
+    else:
+        assert used < 0.05
+        assert app.status().total("refused") < 200
+    for holder in holders:
+        holder.leave()
+    assert sorted(holder.pid() for holder in waiting) == sorted(app.workers())
+
+
+def block_one(app, milliseconds):
+    """Blocks one worker; its pid, and the client that waits for it."""
+    client = open_socket(app.port)
+    client.sendall(b"GET /block/%d HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n"
+                   % milliseconds)
+    (event,) = app.wait_events("blocking")
+    return event["pid"], client
+
+
+@pytest.mark.parametrize("window", [1, 2, 16])
+def test_as_many_clients_wait_behind_a_blocked_worker_as_the_window_allows(start, window):
+    stuck_behind_a_blocked_worker(start, "baton", window)
+
+
+def test_one_client_waits_behind_a_blocked_worker_by_default(start, primary):
+    stuck_behind_a_blocked_worker(start, primary, None)
+
+
+def stuck_behind_a_blocked_worker(start, primary, window):
+    app = start(primary, "routes.js", instances=2, window=window)
+    blocked, client = block_one(app, 2000)
+    crowd = Crowd(app.port, 60, "/whoami")
+    soon = crowd.read(1)
+    assert outcomes(soon) == {"ok": 60 - (window or 1)}
+    assert blocked not in {reply.json()["pid"] for reply in soon}
+    assert outcomes(crowd.finish()) == {"ok": 60}
+    assert read_reply(client).json() == {"pid": blocked}
+
+
+def test_slow_worker_that_does_not_block_keeps_its_turn(start, primary):
+    """The acknowledgement says that the event loop lives, not that the worker is idle."""
+    app = start(primary, "routes.js", instances=2)
+    crowd = Crowd(app.port, 40, "/sleep/500")
+    replies = crowd.finish()
+    assert outcomes(replies) == {"ok": 40}
+    shares = collections.Counter(reply.json()["pid"] for reply in replies)
+    assert min(shares[pid] for pid in app.workers()) >= 4, shares
+
+
+def test_silent_clients(start, primary):
+    app = start(primary, "hello.js", instances=2)
+    silent = [open_socket(app.port) for _ in range(60)]
+    assert outcomes(get(app.port) for _ in range(20)) == {"ok": 20}
+    for client in silent:
+        client.close()
+    if primary == "baton":
+        status = app.wait_status(lambda now: now.total("acknowledged") == 80)
+        assert status.waiting() == 0
+
+
+def test_client_that_sends_a_byte_at_a_time(start, primary):
+    app = start(primary, "hello.js", instances=1)
+    with open_socket(app.port) as client:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n":
+            client.sendall(bytes([byte]))
+            time.sleep(0.005)
+        assert read_reply(client).outcome == "ok"
+
+
+def test_half_closed_clients(start, primary):
+    """Those that asked are answered; those that did not are let go."""
+    app = start(primary, "hello.js", instances=2)
+    clients = [open_socket(app.port) for _ in range(20)]
+    for number, client in enumerate(clients):
+        if number < 10:
+            client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
+        client.shutdown(socket.SHUT_WR)
+    assert outcomes(map(read_reply, clients[:10])) == {"ok": 10}
+    assert [client.recv(1) for client in clients[10:]] == [b""] * 10
+    for client in clients:
+        client.close()
+
+
+def test_clients_that_reset_at_once(start, primary):
+    app = start(primary, "hello.js", instances=2)
+    for _ in range(100):
+        abort(open_socket(app.port))
+    assert outcomes(get(app.port) for _ in range(20)) == {"ok": 20}
+    assert len(app.events("listening")) == 2
+    if primary == "baton":
+        status = app.wait_status(lambda now: now.waiting() == 0)
+        assert status.total("acknowledged") + status.total("refused") == status.total("handed")
+
+
+def test_clients_that_hang_up_while_they_wait(start, primary):
+    """All workers stopped: some clients wait, some leave. Those who waited are all served."""
+    app = start(primary, "hello.js", instances=2)
+    for pid in app.workers():
+        os.kill(pid, signal.SIGSTOP)
+    crowds, leavers = [], []
+    for number in range(40):
+        crowds.append(Crowd(app.port, 1))
+        leavers.append(open_socket(app.port))
+        if number % 2:
+            abort(leavers.pop())
+    for leaver in leavers:
+        leaver.close()
+    for pid in app.workers():
+        os.kill(pid, signal.SIGCONT)
+    assert outcomes(crowd.finish()[0] for crowd in crowds) == {"ok": 40}
+
+
+def test_one_stopped_worker_holds_up_one_client(start, primary):
+    app = start(primary, "hello.js", instances=3)
+    stopped = app.workers()[0]
+    os.kill(stopped, signal.SIGSTOP)
+    crowd = Crowd(app.port, 50)
+    soon = crowd.read(1)
+    assert outcomes(soon) == {"ok": 49}
+    os.kill(stopped, signal.SIGCONT)
+    assert outcomes(crowd.finish()) == {"ok": 50}
+
+
+def test_all_but_one_stopped(start, primary):
+    app = start(primary, "hello.js", instances=4)
+    stopped, working = app.workers()[:3], app.workers()[3]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    crowd = Crowd(app.port, 40)
+    soon = crowd.read(1)
+    assert outcomes(soon) == {"ok": 37}
+    assert {reply.json()["pid"] for reply in soon} == {working}
+    for pid in stopped:
+        os.kill(pid, signal.SIGCONT)
+    assert outcomes(crowd.finish()) == {"ok": 40}
+
+
+def test_more_clients_than_descriptors(start):
+    """150 clients at once, all held for a while, with room for 64 descriptors in the master and in
+    each worker: they wait, and all are served. (libuv's own accept drops them.)"""
+    app = start("baton", "routes.js", instances=2, wrap=["prlimit", "--nofile=64"])
+    crowd = Crowd(app.port, 150, "/sleep/300")
+    assert outcomes(crowd.finish(20)) == {"ok": 150}
+    assert len(app.events("listening")) == 2, "no worker died of it"
+
+
+def test_descriptor_limit_is_raised_for_the_master_alone(start, tmp_path):
+    """`sh` shows what a worker is started with: Node raises its own limit when it starts."""
+    limits = tmp_path / "limits"
+    script = tmp_path / "worker.sh"
+    script.write_text(f"#!/bin/sh\nulimit -Sn > {limits}\nexec node {APPS}/hello.js\n")
+    script.chmod(0o755)
+    app = start("baton", script, instances=1, flags=["--interpreter", "sh", "--intercept", "node"],
+                wrap=["prlimit", "--nofile=256:4096"])
+    assert procfs.limit_of_files(app.pid) == (4096, 4096)
+    assert limits.read_text() == "256\n"
+    assert get(app.port).outcome == "ok"
+
+
+def test_clients_beyond_the_kernel_backlog_wait_in_the_kernel(start):
+    """The only worker is stopped: the master takes a bounded number, the rest stays in the
+    backlog; on SIGCONT all are served."""
+    app = start("baton", "hello.js", instances=1)
+    (worker,) = app.workers()
+    os.kill(worker, signal.SIGSTOP)
+    crowd = Crowd(app.port, 400)
+    status = app.wait_status(lambda now: now.accepted() > 0)
+    assert status.accepted() < 400
+    os.kill(worker, signal.SIGCONT)
+    assert outcomes(crowd.finish(20)) == {"ok": 400}
+
+
+def test_idle_master_uses_no_cpu(start):
+    app = start("baton", "hello.js", instances=2)
+    with open_socket(app.port) as keep_alive:
+        before = procfs.cpu_seconds(app.pid)
+        for _ in range(300):
+            keep_alive.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n\r\n")
+            assert keep_alive.recv(65536)
+        assert procfs.cpu_seconds(app.pid) - before <= 0.02
+        time.sleep(1)
+        assert procfs.cpu_seconds(app.pid) - before <= 0.03
