@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -82,16 +83,30 @@ def stamps(path):
     return [tuple(map(int, line.split())) for line in lines]
 
 
-def end_stray_workers(path):
-    """Ends the workers of a system whose master did not: only processes that carry this file's
-    name in their environment, for a process id may have been given to another since."""
-    mark = f"BENCH_STAMPS={path}\0".encode()
-    for pid, _ in stamps(path):
+def marked_pids(variable):
+    """The processes that carry this variable in their environment, zombies not among them."""
+    found = []
+    for path in glob.glob("/proc/[0-9]*/environ"):
         try:
-            if mark in pathlib.Path(f"/proc/{pid}/environ").read_bytes():
-                os.kill(pid, 9)
+            if f"{variable}\0".encode() in pathlib.Path(path).read_bytes():
+                found.append(int(path.split("/")[2]))
         except OSError:
             continue
+    return found
+
+
+def end_marked(variable):
+    """Kills them, again while there are any: one of them may have just started another."""
+    for _ in range(20):
+        pids = marked_pids(variable)
+        if not pids:
+            return
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                continue
+        time.sleep(0.05)
 
 
 class Clients:

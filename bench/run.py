@@ -290,12 +290,16 @@ def report(result):
 
 
 def interrupt(*_):
+    """Once: what was started is then ended undisturbed, which is bounded in time."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def main():
     chosen = options()
-    signal.signal(signal.SIGTERM, interrupt)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
     with tempfile.TemporaryDirectory(prefix="baton-bench-") as scratch:
         places = systems.Places(chosen.build.resolve(), chosen.packages.resolve(),
                                 pathlib.Path(scratch))

@@ -81,9 +81,14 @@ class System:
             try:
                 process.wait(10)
             except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+                process.kill()
                 process.wait()
-        measure.end_stray_workers(self.stamps)
+        self.end_rest()
+
+    def end_rest(self):
+        """What an orderly end has left: whatever was started with our stamp file's name, which is
+        in a directory of this run alone."""
+        measure.end_marked(f"BENCH_STAMPS={self.stamps}")
 
 
 class Floor(System):
@@ -116,8 +121,7 @@ class Node(System):
 
 
 class Pm2(System):
-    """Its daemon is the cluster primary. It leaves our session, so it is ended through its own
-    command, and by its process id if that does not do."""
+    """Its daemon is the cluster primary. It leaves our session and is ended by its own command."""
 
     name, title = "pm2", "pm2, cluster mode"
 
@@ -139,14 +143,12 @@ class Pm2(System):
         return [int((self.directory / "home" / "pm2.pid").read_text())]
 
     def stop(self):
-        if not (self.directory / "home" / "pm2.pid").exists():
-            return
-        [daemon] = self.master_pids()
         try:
-            self.command("kill")
+            if (self.directory / "home" / "pm2.pid").exists():
+                self.command("kill")
         except subprocess.SubprocessError:
-            os.kill(daemon, signal.SIGKILL)
-        measure.end_stray_workers(self.stamps)
+            pass  # then with the rest
+        self.end_rest()
 
 
 class Proxy(System):
