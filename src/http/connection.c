@@ -1,0 +1,424 @@
+#include "http/connection.h"
+
+#include "http/connection_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define OUTPUT_MAX (64 * 1024) /* answers to pipelined requests are sent together, up to this */
+
+static void on_poll(uv_poll_t *poll, int status, int events);
+
+static void enter(struct http_connection *connection, enum http_phase phase) {
+    list_remove(&connection->node);
+    list_push_back(&connection->server->phases[phase], &connection->node);
+    connection->phase = phase;
+    connection->since = uv_now(connection->server->loop);
+}
+
+static void on_poll_closed(uv_handle_t *handle) {
+    free(handle->data);
+}
+
+void http_connection_close(struct http_connection *connection) {
+    struct http_server *server = connection->server;
+
+    list_remove(&connection->node);
+    if (connection->gone)
+        connection->gone(connection->gone_context);
+    if (connection->polled)
+        uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
+    close(connection->socket);
+    http_request_destroy(connection->request);
+    buffer_clear(&connection->input);
+    http_transmission_clear(&connection->output);
+    if (!connection->polled)
+        free(connection);
+    http_server_connection_closed(server);
+}
+
+/* Waits for `events`, none of them for 0. Closes the connection when that is not possible. */
+static void watch(struct http_connection *connection, int events) {
+    int status = 0;
+
+    if (connection->watched == events)
+        return;
+    connection->watched = events;
+    if (!connection->polled) {
+        status = uv_poll_init(connection->server->loop, &connection->poll, connection->socket);
+        connection->polled = status == 0;
+        connection->poll.data = connection;
+    }
+    if (status == 0)
+        status = events ? uv_poll_start(&connection->poll, events, on_poll)
+                        : uv_poll_stop(&connection->poll);
+    if (status < 0)
+        http_connection_close(connection);
+}
+
+/* --- Answers --- */
+
+/* Nagle's algorithm would hold back the end of an answer until the one before is acknowledged; a
+ * connection that serves one request does not need the call. Not every socket is TCP. */
+static void set_no_delay(struct http_connection *connection) {
+    int on = 1;
+
+    if (connection->no_delay)
+        return;
+    connection->no_delay = true;
+    (void)setsockopt(connection->socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+static int add_body(struct http_connection *connection, const struct http_response *response,
+                    bool wanted) {
+    struct http_transmission *output = &connection->output;
+
+    if (wanted && response->from_file) {
+        http_transmission_add_file(output, response->file, response->offset, response->length);
+        return 0;
+    }
+    if (response->from_file)
+        close(response->file);
+    return wanted ? buffer_append(&output->bytes, response->body, response->length) : 0;
+}
+
+static void add_response(struct http_connection *connection, const struct http_response *response,
+                         bool head_only) {
+    struct http_server *server = connection->server;
+    bool keep_alive = !connection->closing;
+    struct http_response_frame frame = {
+        .date = http_server_date(server),
+        .minor_version = http_request_minor_version(connection->request),
+        .keep_alive = keep_alive,
+    };
+
+    if (keep_alive)
+        set_no_delay(connection);
+    if (http_response_head(&connection->output.bytes, response, &frame) < 0)
+        connection->failed = true;
+    if (add_body(connection, response, !head_only && http_status_has_body(response->status)) < 0)
+        connection->failed = true;
+    connection->served = true;
+    connection->answered = true;
+    server->answered++;
+}
+
+static void resume(struct http_connection *connection);
+
+void http_connection_respond(struct http_connection *connection,
+                             const struct http_response *response) {
+    const struct http_request *request = connection->request;
+
+    assert(connection->handling);
+    connection->handling = false;
+    connection->gone = NULL;
+    connection->client_closes = !http_request_keep_alive(request);
+    connection->closing = connection->client_closes || connection->server->draining;
+    connection->linger = !connection->client_closes;
+    add_response(connection, response, http_request_is(request, "HEAD"));
+    if (!connection->running)
+        resume(connection);
+}
+
+/* The short text of a failure; the buffer holds it while the response is in use. */
+static struct http_response failure(int status, char *text, size_t size) {
+    return (struct http_response){
+        .status = status,
+        .content_type = "text/plain; charset=utf-8",
+        .body = text,
+        .length = (uint64_t)snprintf(text, size, "%d %s\n", status, http_reason(status)),
+    };
+}
+
+void http_connection_fail(struct http_connection *connection, int status) {
+    char text[64];
+    struct http_response response = failure(status, text, sizeof text);
+
+    http_connection_respond(connection, &response);
+}
+
+void http_connection_on_gone(struct http_connection *connection, void (*gone)(void *context),
+                             void *context) {
+    connection->gone = gone;
+    connection->gone_context = context;
+}
+
+struct http_server *http_connection_server(const struct http_connection *connection) {
+    return connection->server;
+}
+
+/* Answers what is no proper request, and ends the connection. */
+static void refuse(struct http_connection *connection, int status) {
+    char text[64];
+    struct http_response response = failure(status, text, sizeof text);
+
+    connection->closing = true;
+    connection->client_closes = false;
+    connection->linger = true;
+    add_response(connection, &response, false);
+}
+
+/* --- Requests --- */
+
+/* The headers are there: whether the body may come. */
+static bool accept_head(struct http_connection *connection, bool more_arrived) {
+    struct http_server *server = connection->server;
+    struct http_request *request = connection->request;
+    static const char go_on[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+    connection->in_body = true;
+    if (!http_request_limit_body(request, server->handler->body_limit(server->owner, request)))
+        return false;
+    if (more_arrived || !http_request_expects_continue(request))
+        return true;
+    if (buffer_append(&connection->output.bytes, go_on, sizeof go_on - 1) < 0)
+        connection->failed = true;
+    return true;
+}
+
+static void dispatch(struct http_connection *connection) {
+    struct http_server *server = connection->server;
+
+    connection->handling = true;
+    server->handler->on_request(server->owner, connection, connection->request);
+}
+
+/* An empty request to feed: the last one's memory, or new. */
+static bool prepare_request(struct http_connection *connection) {
+    if (connection->request && connection->answered)
+        http_request_reset(connection->request);
+    if (connection->answered)
+        connection->in_body = false;
+    connection->answered = false;
+    if (!connection->request)
+        connection->request = http_request_create();
+    return connection->request != NULL;
+}
+
+/* Feeds one request and acts on where that leads. Returns how many bytes it took. */
+static size_t take_request(struct http_connection *connection, const char *bytes, size_t length) {
+    enum http_request_state state;
+    size_t total = 0;
+
+    if (!prepare_request(connection)) {
+        connection->failed = true;
+        return length;
+    }
+    do {
+        size_t used;
+
+        state = http_request_feed(connection->request, bytes + total, length - total, &used);
+        total += used;
+        if (state == HTTP_REQUEST_HEAD && !accept_head(connection, total < length))
+            state = HTTP_REQUEST_BAD;
+    } while (state == HTTP_REQUEST_HEAD);
+    if (state == HTTP_REQUEST_COMPLETE)
+        dispatch(connection);
+    if (state == HTTP_REQUEST_BAD)
+        refuse(connection, http_request_status(connection->request));
+    return total;
+}
+
+/* Whether the next request may be taken before the output is sent. */
+static bool may_take(const struct http_connection *connection) {
+    return !connection->handling && !connection->closing && !connection->failed &&
+           !http_transmission_has_file(&connection->output) &&
+           buffer_length(&connection->output.bytes) < OUTPUT_MAX;
+}
+
+static size_t take_requests(struct http_connection *connection, const char *bytes, size_t length) {
+    size_t used = 0;
+
+    while (used < length && may_take(connection))
+        used += take_request(connection, bytes + used, length - used);
+    return used;
+}
+
+/* A client that has said "Connection: close" and sends another request all the same is either
+ * broken or smuggling one. Empty lines are harmless. */
+static bool is_beyond_close(const struct http_connection *connection, const char *bytes,
+                            size_t length) {
+    if (!connection->closing || !connection->client_closes)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        if (bytes[i] != '\r' && bytes[i] != '\n')
+            return true;
+    return false;
+}
+
+/* --- Waiting --- */
+
+static void watch_for_input(struct http_connection *connection) {
+    enum http_phase phase;
+
+    if (connection->answered) {
+        http_request_destroy(connection->request);
+        connection->request = NULL;
+        connection->answered = false;
+        connection->in_body = false;
+        http_transmission_clear(&connection->output);
+    }
+    if (!connection->request || !http_request_started(connection->request))
+        phase = connection->served ? HTTP_PHASE_IDLE : HTTP_PHASE_FRESH;
+    else
+        phase = connection->in_body ? HTTP_PHASE_BODY : HTTP_PHASE_HEAD;
+    /* Headers have a time limit as a whole, a body has one for each piece. */
+    if (phase != connection->phase || phase == HTTP_PHASE_BODY)
+        enter(connection, phase);
+    watch(connection, UV_READABLE);
+}
+
+/* Everything is sent and the connection ends. A socket that is closed while its client is still
+ * sending resets the connection, and the client may lose the answer: so tell it that no more comes
+ * and read on for a while (RFC 9112, 9.6). */
+static void finish(struct http_connection *connection) {
+    if (!connection->linger || shutdown(connection->socket, SHUT_WR) < 0) {
+        http_connection_close(connection);
+        return;
+    }
+    enter(connection, HTTP_PHASE_LINGERING);
+    watch(connection, UV_READABLE);
+}
+
+/* Decides what to wait for, after run() has done what could be done. */
+static void settle(struct http_connection *connection, int status, const char *rest,
+                   size_t length) {
+    if (connection->failed || (status < 0 && status != -EAGAIN)) {
+        http_connection_close(connection);
+        return;
+    }
+    if (status == 0 && connection->closing) {
+        finish(connection);
+        return;
+    }
+    if (buffer_append(&connection->input, rest, length) < 0) {
+        http_connection_close(connection);
+        return;
+    }
+    if (status == -EAGAIN) {
+        enter(connection, HTTP_PHASE_WRITING);
+        watch(connection, UV_WRITABLE);
+        return;
+    }
+    if (connection->handling) {
+        enter(connection, HTTP_PHASE_HANDLING);
+        watch(connection, UV_DISCONNECT);
+        return;
+    }
+    watch_for_input(connection);
+}
+
+/* Takes requests and sends answers until something has to be waited for. The connection may be gone
+ * afterwards. */
+static void run(struct http_connection *connection, const char *bytes, size_t length) {
+    int status;
+
+    connection->running = true;
+    for (;;) {
+        size_t used = take_requests(connection, bytes, length);
+
+        bytes += used;
+        length -= used;
+        status = http_transmission_send(&connection->output, connection->socket);
+        if (status < 0 || length == 0 || connection->handling || connection->failed)
+            break;
+        if (is_beyond_close(connection, bytes, length))
+            refuse(connection, 400);
+        else if (connection->closing)
+            break;
+    }
+    connection->running = false;
+    settle(connection, status, bytes, length);
+}
+
+/* Goes on with what had arrived before it had to wait. */
+static void resume(struct http_connection *connection) {
+    struct buffer input = connection->input;
+
+    buffer_init(&connection->input);
+    run(connection, input.bytes ? buffer_data(&input) : "", buffer_length(&input));
+    buffer_clear(&input);
+}
+
+/* --- Input --- */
+
+/* Reads once. False when nothing is there; after true the connection may be gone. */
+static bool read_once(struct http_connection *connection) {
+    char *scratch = connection->server->scratch;
+    ssize_t length;
+
+    do
+        length = recv(connection->socket, scratch, HTTP_SCRATCH_SIZE, 0);
+    while (length < 0 && errno == EINTR);
+    if (length < 0 && errno == EAGAIN)
+        return false;
+    if (length <= 0)
+        http_connection_close(connection);
+    else if (connection->phase != HTTP_PHASE_LINGERING)
+        run(connection, scratch, (size_t)length);
+    return true;
+}
+
+/* While the handler works nothing is read, but the end of the client is noticed. Whoever has closed
+ * only its sending side still wants the answer. */
+static void check_client(struct http_connection *connection) {
+    struct pollfd poll_client = {.fd = connection->socket};
+
+    if (poll(&poll_client, 1, 0) > 0 && (poll_client.revents & (POLLERR | POLLHUP)))
+        http_connection_close(connection);
+    else
+        watch(connection, 0);
+}
+
+static void on_poll(uv_poll_t *poll, int status, int events) {
+    struct http_connection *connection = poll->data;
+
+    if (status < 0)
+        http_connection_close(connection);
+    else if (events & UV_WRITABLE)
+        resume(connection);
+    else if (events & UV_READABLE)
+        (void)read_once(connection);
+    else if (events & UV_DISCONNECT)
+        check_client(connection);
+}
+
+void http_connection_open(struct http_server *server, int socket) {
+    struct http_connection *connection = calloc(1, sizeof *connection);
+
+    if (!connection) {
+        close(socket);
+        return;
+    }
+    connection->server = server;
+    connection->socket = socket;
+    list_init(&connection->node);
+    buffer_init(&connection->input);
+    http_transmission_init(&connection->output);
+    server->connections++;
+    enter(connection, HTTP_PHASE_FRESH);
+    if (!read_once(connection))
+        watch(connection, UV_READABLE);
+}
+
+void http_connection_expire(struct http_connection *connection) {
+    bool reading = connection->watched & UV_READABLE;
+
+    /* The loop may have been held up: what has arrived meanwhile is in time. */
+    if (reading && connection->phase != HTTP_PHASE_LINGERING && read_once(connection))
+        return;
+    if (connection->phase != HTTP_PHASE_HEAD && connection->phase != HTTP_PHASE_BODY) {
+        http_connection_close(connection);
+        return;
+    }
+    refuse(connection, 408);
+    run(connection, "", 0);
+}
