@@ -33,7 +33,8 @@ void framing_clear(struct framing *framing);
 /* Feeds `length` bytes; `on_line` is called for each line that they finish, in order. A line that
  * lies whole within the bytes is handed out without being copied. When on_line returns other than
  * 0, feeding stops there and that value is returned (the rest of the bytes is dropped: the caller
- * ends the conversation). Otherwise 0, UV_ENOMEM, or UV_EMSGSIZE past FRAMING_LINE_HARD_MAX. */
+ * ends the conversation). on_line must not touch the framing itself. Otherwise 0, UV_ENOMEM, or
+ * UV_EMSGSIZE past FRAMING_LINE_HARD_MAX. */
 int framing_feed(struct framing *framing, const char *bytes, size_t length,
                  int (*on_line)(void *owner, const struct framing_line *line), void *owner);
 
