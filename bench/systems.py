@@ -93,9 +93,17 @@ class System:
 
 class Floor(System):
     name, title = "floor", "floor: raw C loop, C workers"
+    read_at = 1
 
     def launch(self):
-        self.spawn(self.places.floor, self.port, self.workers, self.places.worker)
+        self.spawn(self.places.floor, self.port, self.workers, self.read_at, self.places.worker)
+
+
+class LazyFloor(Floor):
+    """Reads acknowledgements only when it must: the fewest calls that still bound the window."""
+
+    name, title = "floor-lazy", "the same, reads when full"
+    read_at = 16  # WINDOW in floor.c
 
 
 class BatonC(System):
@@ -202,4 +210,4 @@ class Nginx(Proxy):
         return self.spawn(find("nginx"), "-p", self.directory, "-c", path)
 
 
-ALL = [Floor, BatonC, BatonNode, Node, Pm2, Haproxy, Nginx]
+ALL = [Floor, LazyFloor, BatonC, BatonNode, Node, Pm2, Haproxy, Nginx]
