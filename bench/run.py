@@ -52,9 +52,9 @@ def options():
     parser.add_argument("--quick", action="store_true",
                         help="a look in under a minute: 1 round of 1 s, 3 kills, 2 and 32 workers")
     parser.add_argument("--json", type=pathlib.Path, help="write every sample to this file")
+    if parser.parse_args().quick:
+        parser.set_defaults(rounds=1, seconds=1, kills=3, scale="2,32")
     chosen = parser.parse_args()
-    if chosen.quick:
-        chosen.rounds, chosen.seconds, chosen.kills, chosen.scale = 1, 1, 3, "2,32"
     unknown = set(chosen.only.split(",")) - set(names.split(","))
     if unknown:
         parser.error(f"unknown system {', '.join(sorted(unknown))}; there are {names}")
@@ -226,24 +226,29 @@ def print_kills(result):
         table(["kill -9 to the replacement's start", "median ms", "max ms", "kills"], rows)
 
 
+def scale_cost(result, name):
+    """[median µs] for the numbers of workers, fewest first, where it was measured."""
+    return [statistics.median(figures[name]["cost_us"])
+            for figures in result["scale"].values() if name in figures]
+
+
 def print_scale(result):
-    names = [kind.name for kind in SCALE_SYSTEMS if kind.name in result["runs"]]
+    names = [kind.name for kind in SCALE_SYSTEMS if scale_cost(result, kind.name)]
     rows = []
     for workers, figures in result["scale"].items():
-        cost = [f"{statistics.median(figures[name]['cost_us']):.1f}" if name in figures else "-"
-                for name in names]
-        memory = [f"{figures[name]['rss_kb'] / 1024:.1f}" if name in figures else "-"
-                  for name in names]
-        rows.append([workers, *cost, *memory])
+        if not all(name in figures for name in names):
+            continue  # a system that could not start so many has said so
+        cost = [statistics.median(figures[name]["cost_us"]) for name in names]
+        rows.append([workers, *(f"{value:.1f}" for value in cost), f"{cost[-1] / cost[0]:.2f}",
+                     *(f"{figures[name]['rss_kb'] / 1024:.1f}" for name in names)])
     if rows:
-        table(["C workers", *(f"{name} µs/conn" for name in names),
+        table(["C workers", *(f"{name} µs/conn" for name in names), "× floor",
                *(f"{name} RSS MB" for name in names)], rows)
 
 
-def scale_growth(result):
+def scale_growth(result, name):
     """Cost with the most workers against cost with the fewest."""
-    costs = [statistics.median(figures["baton-c"]["cost_us"])
-             for figures in result["scale"].values() if "baton-c" in figures]
+    costs = scale_cost(result, name)
     return costs[-1] / costs[0] if len(costs) > 1 else None
 
 
@@ -267,7 +272,7 @@ def targets(result):
          of_baton(lambda name: median(result, name, "keep-alive", "cost_us"))),
         ("master RSS, MB", 3.0, of_baton(lambda name: result["memory_kb"][name][0] / 1024)),
         ("kill -9 to the C replacement, ms", 2.0, statistics.median(kills) if kills else None),
-        ("µs/conn with the most workers, × the fewest", 1.15, scale_growth(result)),
+        ("µs/conn with the most workers, × the fewest", 1.15, scale_growth(result, "baton-c")),
     ]
 
 

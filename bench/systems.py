@@ -25,8 +25,8 @@ class Places:
 
 
 class System:
-    """start(), then master_pids() and port, then stop(), also after a start that failed. Each worker
-    notes its start in the file `stamps`."""
+    """start(), then master_pids() and port, then stop(), also after a start that failed. Each
+    worker notes its start in the file `stamps`."""
 
     name = ""
     title = ""
