@@ -70,10 +70,8 @@ static int keep(struct http_request *request, const char *bytes, size_t length) 
     return -1;
 }
 
-/* Goes on with the piece of this kind, or begins it: *ret_place is where. */
-static int continue_piece(struct http_request *request, enum piece piece, uint32_t *ret_place) {
-    if (request->piece == piece)
-        return 0;
+/* Ends the piece before and begins another: *ret_place is where. */
+static int begin_piece(struct http_request *request, enum piece piece, uint32_t *ret_place) {
     if (end_piece(request) < 0) {
         request->status = 503;
         return -1;
@@ -85,10 +83,8 @@ static int continue_piece(struct http_request *request, enum piece piece, uint32
 
 static int on_url(http_parser *parser, const char *bytes, size_t length) {
     struct http_request *request = of(parser);
-    uint32_t place = 0;
 
-    if (continue_piece(request, PIECE_TARGET, &place) < 0)
-        return -1;
+    request->piece = PIECE_TARGET;
     return keep(request, bytes, length);
 }
 
@@ -98,12 +94,13 @@ static int on_header_field(http_parser *parser, const char *bytes, size_t length
     if (request->head_complete) /* a trailer: nobody reads it */
         return 0;
     if (request->piece != PIECE_NAME) {
-        if (request->header_count == HTTP_HEADERS_MAX)
+        uint32_t place;
+
+        if (request->header_count == HTTP_HEADERS_MAX ||
+            begin_piece(request, PIECE_NAME, &place) < 0)
             return -1;
-        request->header_count++;
+        request->headers[request->header_count++] = (struct header){.name = place};
     }
-    if (continue_piece(request, PIECE_NAME, &request->headers[request->header_count - 1].name) < 0)
-        return -1;
     return keep(request, bytes, length);
 }
 
@@ -112,8 +109,8 @@ static int on_header_value(http_parser *parser, const char *bytes, size_t length
 
     if (request->head_complete)
         return 0;
-    if (continue_piece(request, PIECE_VALUE, &request->headers[request->header_count - 1].value) <
-        0)
+    if (request->piece != PIECE_VALUE &&
+        begin_piece(request, PIECE_VALUE, &request->headers[request->header_count - 1].value) < 0)
         return -1;
     return keep(request, bytes, length);
 }
