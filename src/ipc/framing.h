@@ -14,7 +14,7 @@
 #include <stddef.h>
 
 #define FRAMING_LINE_MAX      65536
-#define FRAMING_LINE_HARD_MAX (64u * 1024 * 1024)
+#define FRAMING_LINE_HARD_MAX ((size_t)64 << 20)
 
 struct framing {
     struct buffer pending; /* the unfinished line, at most FRAMING_LINE_MAX bytes */

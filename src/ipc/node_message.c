@@ -137,6 +137,7 @@ static bool is_surrogate_pair(const char *at, const char *end) {
 /* Turns into U+FFFD, in place, each escape that JSON allows and jansson has no form for: halves of
  * surrogate pairs, and NUL, which it refuses in keys. */
 static void replace_escapes(char *line, size_t length) {
+    static const char replacement[ESCAPE_LENGTH] = {'\\', 'u', 'f', 'f', 'f', 'd'};
     char *end = line + length;
     char *at = line;
 
@@ -148,7 +149,7 @@ static void replace_escapes(char *line, size_t length) {
             continue;
         }
         if (unit == 0 || (unit >= 0xd800 && unit <= 0xdfff))
-            memcpy(at, "\\ufffd", ESCAPE_LENGTH);
+            memcpy(at, replacement, ESCAPE_LENGTH);
         at += unit < 0 ? 2 : ESCAPE_LENGTH;
     }
 }

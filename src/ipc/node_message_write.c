@@ -128,13 +128,6 @@ int node_message_user_text(struct buffer *out, const char *text) {
     return print_quoted(out, "", text, "");
 }
 
-static char *put_text(char *at, const char *text) {
-    size_t length = strlen(text);
-
-    memcpy(at, text, length);
-    return at + length;
-}
-
 static char *put_number(char *at, int64_t value) {
     char digits[20]; /* of the largest uint64_t */
     uint64_t rest = value < 0 ? 0 - (uint64_t)value : (uint64_t)value;
@@ -151,12 +144,12 @@ static char *put_number(char *at, int64_t value) {
 }
 
 size_t node_message_newconn(char line[NODE_NEWCONN_MAX], uint32_t key, int64_t sequence) {
-    char *at = put_text(line, "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":"
-                              "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"newconn\",\"key\":\"");
+    char *at = stpcpy(line, "{\"cmd\":\"NODE_HANDLE\",\"type\":\"net.Native\",\"msg\":"
+                            "{\"cmd\":\"NODE_CLUSTER\",\"act\":\"newconn\",\"key\":\"");
 
     at = put_number(at, key);
-    at = put_text(at, "\",\"seq\":");
+    at = stpcpy(at, "\",\"seq\":");
     at = put_number(at, sequence);
-    at = put_text(at, "}}\n");
+    at = stpcpy(at, "}}\n");
     return (size_t)(at - line);
 }
