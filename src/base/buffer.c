@@ -31,7 +31,7 @@ char *buffer_reserve(struct buffer *buffer, size_t length) {
     size_t capacity = buffer->capacity ? buffer->capacity : 256;
     char *bytes;
 
-    if (buffer->capacity - buffer->end >= length)
+    if (buffer->bytes && buffer->capacity - buffer->end >= length)
         return buffer->bytes + buffer->end;
     move_to_front(buffer);
     if (buffer->capacity >= wanted && buffer->bytes)

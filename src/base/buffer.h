@@ -24,7 +24,7 @@ static inline size_t buffer_length(const struct buffer *buffer) {
 }
 
 static inline char *buffer_data(const struct buffer *buffer) {
-    return buffer->bytes + buffer->start;
+    return buffer->bytes ? buffer->bytes + buffer->start : NULL;
 }
 
 /* Room for `length` more bytes at the end: their address, or NULL when memory is out. What is

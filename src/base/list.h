@@ -63,4 +63,15 @@ static inline struct list *list_pop_front(struct list *head) {
     return first;
 }
 
+/* Moves every node of `from` to the end of `to`, in order; `from` is empty afterwards. */
+static inline void list_move_all(struct list *to, struct list *from) {
+    if (list_empty(from))
+        return;
+    from->next->previous = to->previous;
+    from->previous->next = to;
+    to->previous->next = from->next;
+    to->previous = from->previous;
+    list_init(from);
+}
+
 #endif

@@ -20,8 +20,8 @@ void log_set_sink(void (*sink)(void *owner, const char *line), void *owner) {
     log_sink_owner = owner;
 }
 
-static void log_write(enum log_level level, const char *mark, const char *format,
-                      va_list arguments) {
+__attribute__((format(printf, 3, 0))) static void log_write(enum log_level level, const char *mark,
+                                                            const char *format, va_list arguments) {
     char line[LOG_LINE_MAX];
     int prefix;
     size_t length;

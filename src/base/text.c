@@ -106,33 +106,40 @@ static size_t escape_byte(char *form, unsigned char byte) {
     return 1;
 }
 
+/* Writes the printable form of what `bytes` begin with to `form`: its length, and in *ret_taken how
+ * many bytes that was. */
+static size_t escape_next(char *form, const unsigned char *bytes, size_t length, bool utf8,
+                          size_t *ret_taken) {
+    size_t taken = utf8 ? utf8_sequence(bytes, length) : 0;
+
+    *ret_taken = taken > 0 ? taken : 1;
+    if (taken == 0)
+        return escape_byte(form, bytes[0]);
+    memcpy(form, bytes, taken);
+    return taken;
+}
+
 static size_t escape(char *destination, size_t size, const unsigned char *bytes, size_t length,
                      bool utf8) {
     size_t written = 0;
+    size_t dots = 0; /* the end of what may stay when "..." must follow */
+    size_t taken;
 
     if (size == 0)
         return 0;
-    for (size_t i = 0; i < length;) {
+    for (size_t i = 0; i < length; i += taken) {
         char form[5];
-        size_t taken = utf8 ? utf8_sequence(bytes + i, length - i) : 0;
-        size_t form_length;
+        size_t form_length = escape_next(form, bytes + i, length - i, utf8, &taken);
 
-        if (taken > 0) {
-            memcpy(form, bytes + i, taken);
-            form_length = taken;
-        } else {
-            form_length = escape_byte(form, bytes[i]);
-            taken = 1;
-        }
-        /* The last four bytes are kept for "..." and the NUL, unless everything fits. */
-        if (written + form_length + (i + taken < length ? 4 : 1) > size) {
-            for (int dots = 0; dots < 3 && written + 1 < size; dots++)
-                destination[written++] = '.';
+        if (written + form_length + 1 > size) {
+            for (written = dots; written < dots + 3 && written + 1 < size; written++)
+                destination[written] = '.';
             break;
         }
         memcpy(destination + written, form, form_length);
         written += form_length;
-        i += taken;
+        if (written + 4 <= size)
+            dots = written;
     }
     destination[written] = '\0';
     return written;

@@ -89,11 +89,34 @@ static void test_the_body_may_remove_its_node(void **state) {
     EXPECT(&fixture.head, 1, 3);
 }
 
+static void test_moves_all_to_the_end_of_another(void **state) {
+    struct fixture fixture;
+    struct list other;
+
+    (void)state;
+    fixture_init(&fixture);
+    list_init(&other);
+    list_move_all(&fixture.head, &other);
+    assert_true(list_empty(&fixture.head));
+    list_push_back(&fixture.head, &fixture.items[0].node);
+    list_move_all(&fixture.head, &other);
+    EXPECT(&fixture.head, 0);
+    for (int i = 1; i < 4; i++)
+        list_push_back(&other, &fixture.items[i].node);
+    list_move_all(&fixture.head, &other);
+    EXPECT(&fixture.head, 0, 1, 2, 3);
+    assert_true(list_empty(&other));
+    list_move_all(&other, &fixture.head);
+    EXPECT(&other, 0, 1, 2, 3);
+    assert_true(list_empty(&fixture.head));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pushes_and_pops_in_order),
         cmocka_unit_test(test_removing_twice_is_harmless),
         cmocka_unit_test(test_the_body_may_remove_its_node),
+        cmocka_unit_test(test_moves_all_to_the_end_of_another),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -146,11 +146,12 @@ static void test_escape_keeps_well_formed_utf8(void **state) {
 }
 
 static void test_escape_of_what_does_not_fit(void **state) {
-    static const char *const expected[] = {"", ".", "..", "...", "a...", "ab...", "abc..."};
+    static const char *const expected[] = {"",     ".",     "..",     "...",
+                                           "a...", "ab...", "abc...", "abcdefg"};
     char text[16];
 
     (void)state;
-    for (size_t size = 1; size <= 7; size++) {
+    for (size_t size = 1; size <= 8; size++) {
         size_t written = text_escape(text, size, "abcdefg", 7);
 
         assert_string_equal(text, expected[size - 1]);
@@ -169,7 +170,7 @@ static void test_escape_never_cuts_a_form(void **state) {
     static const size_t borders[] = {0, 4, 7, 11, 13, 17};
 
     (void)state;
-    for (size_t size = 1; size < sizeof whole; size++) {
+    for (size_t size = 1; size <= sizeof whole; size++) {
         char text[sizeof whole + 1];
         size_t kept = 0;
         size_t written;
@@ -179,6 +180,10 @@ static void test_escape_never_cuts_a_form(void **state) {
         assert_true(written < size);
         assert_int_equal(text[written], '\0');
         assert_int_equal(text[size], 0x55);
+        if (size == sizeof whole) {
+            assert_string_equal(text, whole);
+            continue;
+        }
         for (size_t i = 0; i < sizeof borders / sizeof *borders; i++)
             if (borders[i] + 4 <= size)
                 kept = borders[i];
