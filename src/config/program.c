@@ -1,0 +1,191 @@
+#include "config/program.h"
+
+#include "base/text.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+static const struct interpreter {
+    const char *ending;
+    const char *program;
+} interpreters[] = {
+    {".js", "node"}, {".mjs", "node"}, {".cjs", "node"}, {".ts", "node"}, {".py", "python3"},
+    {".rb", "ruby"}, {".php", "php"},  {".pl", "perl"},  {".sh", "bash"},
+};
+
+/* npm and its likes start the program as a grandchild that does not get the channel, and answer on
+ * it themselves. */
+static const char *const wrappers[] = {"npm", "npx", "yarn", "pnpm"};
+
+static const char *base_name(const char *path) {
+    const char *slash = strrchr(path, '/');
+
+    return slash ? slash + 1 : path;
+}
+
+static bool is_file(const char *path) {
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISREG(status.st_mode);
+}
+
+/* The first executable file called `name` in PATH, copied to `path`. */
+static bool find_in_path(const char *name, char path[PATH_MAX]) {
+    const char *directory = getenv("PATH");
+
+    if (!directory)
+        directory = "/usr/local/bin:/usr/bin:/bin";
+    while (*directory) {
+        size_t length = strcspn(directory, ":");
+        int written = snprintf(path, PATH_MAX, "%.*s/%s", (int)length, directory, name);
+
+        if (length > 0 && written < PATH_MAX && is_file(path) && access(path, X_OK) == 0)
+            return true;
+        directory += length;
+        if (*directory == ':')
+            directory++;
+    }
+    return false;
+}
+
+/* The script as a file: relative names are meant from the working directory that the worker will
+ * have. */
+static bool find_file(const struct settings *settings, char path[PATH_MAX]) {
+    char joined[PATH_MAX];
+
+    if (settings->script[0] == '/' || !settings->cwd)
+        snprintf(joined, sizeof joined, "%s", settings->script);
+    else if (snprintf(joined, sizeof joined, "%s/%s", settings->cwd, settings->script) >= PATH_MAX)
+        return false;
+    return is_file(joined) && realpath(joined, path) != NULL;
+}
+
+static int find_script(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    char path[PATH_MAX];
+    bool bare = strchr(settings->script, '/') == NULL;
+
+    if (find_file(settings, path))
+        return settings_set_text(&settings->script, path);
+    if (bare && find_in_path(settings->script, path)) {
+        if (!settings->interpreter && settings_set_text(&settings->interpreter, "none") < 0)
+            return UV_ENOMEM;
+        return settings_set_text(&settings->script, path);
+    }
+    snprintf(error, SETTINGS_ERROR_MAX,
+             bare ? "there is no file '%s' here, and no command of that name in PATH"
+                  : "there is no file '%s'",
+             settings->script);
+    return UV_ENOENT;
+}
+
+/* Copies the interpreter's name that a "#!" line gives, env(1) looked through: "#!/usr/bin/env
+ * node" is "node". */
+static bool first_line_names(const char *script, char name[NAME_MAX + 1]) {
+    char line[256] = "";
+    char *save = NULL;
+    char *word;
+    FILE *file = fopen(script, "re");
+    bool has_line;
+
+    if (!file)
+        return false;
+    has_line = fgets(line, sizeof line, file) && strncmp(line, "#!", 2) == 0;
+    fclose(file);
+    if (!has_line)
+        return false;
+    word = strtok_r(line + 2, " \t\r\n", &save);
+    if (word && strcmp(base_name(word), "env") == 0)
+        do
+            word = strtok_r(NULL, " \t\r\n", &save);
+        while (word && word[0] == '-');
+    if (!word)
+        return false;
+    snprintf(name, NAME_MAX + 1, "%s", base_name(word));
+    return true;
+}
+
+static const char *interpreter_for(const struct settings *settings) {
+    for (size_t i = 0; i < sizeof interpreters / sizeof interpreters[0]; i++)
+        if (text_ends_with(settings->script, interpreters[i].ending))
+            return interpreters[i].program;
+    return NULL;
+}
+
+static int find_interpreter(struct settings *settings, const char *name,
+                            char error[SETTINGS_ERROR_MAX]) {
+    char path[PATH_MAX];
+
+    if (strchr(name, '/')) {
+        if (is_file(name) && access(name, X_OK) == 0)
+            return settings_set_text(&settings->interpreter, name);
+    } else if (find_in_path(name, path)) {
+        return settings_set_text(&settings->interpreter, path);
+    }
+    snprintf(error, SETTINGS_ERROR_MAX,
+             "'%.128s' needs the interpreter '%.128s', which is not installed or not in PATH",
+             base_name(settings->script), name);
+    return UV_ENOENT;
+}
+
+static int choose_interpreter(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    const char *name = settings->interpreter ? settings->interpreter : interpreter_for(settings);
+
+    if (name && strcmp(name, "none") != 0) {
+        char wanted[PATH_MAX];
+
+        snprintf(wanted, sizeof wanted, "%s", name);
+        return find_interpreter(settings, wanted, error);
+    }
+    if (access(settings->script, X_OK) == 0)
+        return settings_set_text(&settings->interpreter, "none");
+    snprintf(error, SETTINGS_ERROR_MAX,
+             "'%s' is neither executable nor of a known kind; name what runs it with --interpreter",
+             base_name(settings->script));
+    return UV_EACCES;
+}
+
+static bool is_wrapper(const char *path) {
+    for (size_t i = 0; i < sizeof wrappers / sizeof wrappers[0]; i++)
+        if (strcmp(base_name(path), wrappers[i]) == 0)
+            return true;
+    return false;
+}
+
+int program_resolve(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    bool bare = strchr(settings->script, '/') == NULL;
+    int result;
+
+    if (bare && is_wrapper(settings->script) && settings->intercept != SETTINGS_INTERCEPT_NONE &&
+        !settings->fork_mode) {
+        snprintf(error, SETTINGS_ERROR_MAX,
+                 "'%s' starts the program where the master cannot reach it; give the program's own "
+                 "script instead, or "
+                 "-x to run it unbalanced",
+                 settings->script);
+        return UV_EINVAL;
+    }
+    result = find_script(settings, error);
+    if (result < 0)
+        return result;
+    return choose_interpreter(settings, error);
+}
+
+static bool is_node_name(const char *name) {
+    return strcmp(name, "node") == 0 || strcmp(name, "nodejs") == 0;
+}
+
+bool program_is_node(const struct settings *settings) {
+    char name[NAME_MAX + 1];
+
+    if (strcmp(settings->interpreter, "none") != 0)
+        return is_node_name(base_name(settings->interpreter));
+    if (is_node_name(base_name(settings->script)))
+        return true;
+    return first_line_names(settings->script, name) && is_node_name(name);
+}

@@ -1,0 +1,20 @@
+/* Which program runs a script: found by the file's name, its first line, or PATH.
+ *
+ * The table of endings is PM2's. Looks at the file system only. */
+#ifndef BATON_CONFIG_PROGRAM_H
+#define BATON_CONFIG_PROGRAM_H
+
+#include "config/settings.h"
+
+#include <stdbool.h>
+
+/* Makes settings->script an absolute path (relative to settings->cwd) or the program that PATH
+ * gives for a bare command name, and settings->interpreter the path of the interpreter or "none".
+ * 0, or UV_ENOENT, UV_EACCES, UV_EINVAL with a sentence in `error`, or UV_ENOMEM. */
+int program_resolve(struct settings *settings, char error[SETTINGS_ERROR_MAX]);
+
+/* After program_resolve(): whether a worker will be a Node process that runs a script, so that
+ * Node's cluster channel serves it. */
+bool program_is_node(const struct settings *settings);
+
+#endif

@@ -1,0 +1,158 @@
+#include "config/settings.h"
+
+#include "config/program.h"
+
+#include <errno.h>
+
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+int text_list_add(struct text_list *list, const char *text) {
+    char **items = realloc(list->items, (list->count + 2) * sizeof *items);
+
+    if (!items)
+        return UV_ENOMEM;
+    list->items = items;
+    items[list->count] = strdup(text);
+    items[list->count + 1] = NULL;
+    if (!items[list->count])
+        return UV_ENOMEM;
+    list->count++;
+    return 0;
+}
+
+void text_list_clear(struct text_list *list) {
+    for (size_t i = 0; i < list->count; i++)
+        free(list->items[i]);
+    free(list->items);
+    *list = (struct text_list){.items = NULL};
+}
+
+int settings_set_text(char **field, const char *text) {
+    char *copy = strdup(text);
+
+    if (!copy)
+        return UV_ENOMEM;
+    free(*field);
+    *field = copy;
+    return 0;
+}
+
+void settings_init(struct settings *settings) {
+    *settings = (struct settings){
+        .min_uptime_ms = 1000,
+        .max_restarts = 16,
+        .backoff_ms = 50,
+        .autorestart = true,
+        .listen_timeout_ms = 3000,
+        .drain_timeout_ms = 8000,
+        .kill_timeout_ms = 1600,
+        .kill_stuck_after_ms = 60000,
+    };
+}
+
+void settings_clear(struct settings *settings) {
+    free(settings->script);
+    free(settings->name);
+    free(settings->interpreter);
+    free(settings->cwd);
+    free(settings->policy);
+    free(settings->uid);
+    free(settings->gid);
+    text_list_clear(&settings->args);
+    text_list_clear(&settings->interpreter_args);
+    text_list_clear(&settings->filter_env);
+    settings_init(settings);
+}
+
+/* The CPUs that this process may use: a container's limit counts, not the machine's size. */
+static uint32_t usable_cpus(void) {
+    cpu_set_t set;
+    int count;
+
+    if (sched_getaffinity(0, sizeof set, &set) < 0)
+        return 1;
+    count = CPU_COUNT(&set);
+    return count > 0 ? (uint32_t)count : 1;
+}
+
+static void count_instances(struct settings *settings) {
+    uint32_t cpus = usable_cpus();
+    uint32_t less = (uint32_t)settings->instances_less;
+
+    if (settings->instances > 0)
+        return;
+    if (!settings->instances_given)
+        settings->instances = 1;
+    else
+        settings->instances = cpus > less ? cpus - less : 1;
+}
+
+static int choose_name(struct settings *settings) {
+    const char *slash = strrchr(settings->script, '/');
+    const char *base = slash ? slash + 1 : settings->script;
+    char name[256];
+    char *dot;
+
+    if (settings->name)
+        return 0;
+    snprintf(name, sizeof name, "%s", base);
+    dot = strrchr(name, '.');
+    if (dot && dot != name)
+        *dot = '\0';
+    return settings_set_text(&settings->name, name);
+}
+
+static void choose_intercept(struct settings *settings) {
+    if (settings->fork_mode)
+        settings->intercept = SETTINGS_INTERCEPT_NONE;
+    if (settings->intercept != SETTINGS_INTERCEPT_AUTO)
+        return;
+    settings->intercept =
+        program_is_node(settings) ? SETTINGS_INTERCEPT_NODE : SETTINGS_INTERCEPT_NATIVE;
+}
+
+int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    int result;
+
+    if (settings->cwd && access(settings->cwd, X_OK) < 0) {
+        snprintf(error, SETTINGS_ERROR_MAX, "the working directory '%s' cannot be entered: %s",
+                 settings->cwd, uv_strerror(uv_translate_sys_error(errno)));
+        return UV_ENOENT;
+    }
+    result = choose_name(settings);
+    if (result == 0)
+        result = program_resolve(settings, error);
+    if (result == UV_ENOMEM)
+        snprintf(error, SETTINGS_ERROR_MAX, "out of memory");
+    if (result < 0)
+        return result;
+    count_instances(settings);
+    choose_intercept(settings);
+    if (!settings->policy)
+        return settings_set_text(&settings->policy, "node");
+    return 0;
+}
+
+char **settings_command(const struct settings *settings) {
+    bool interpreted = settings->interpreter && strcmp(settings->interpreter, "none") != 0;
+    size_t most = settings->interpreter_args.count + settings->args.count + 3;
+    char **command = calloc(most, sizeof *command);
+    size_t count = 0;
+
+    if (!command)
+        return NULL;
+    if (interpreted) {
+        command[count++] = settings->interpreter;
+        for (size_t i = 0; i < settings->interpreter_args.count; i++)
+            command[count++] = settings->interpreter_args.items[i];
+    }
+    command[count++] = settings->script;
+    for (size_t i = 0; i < settings->args.count; i++)
+        command[count++] = settings->args.items[i];
+    return command;
+}
