@@ -1,5 +1,6 @@
-/* Strict round robin: the next available slot after the one that was picked last, in the order of
- * the slots, whoever has been free for longest. */
+/* Strict round robin: slot (i + 1) mod n over the ready ones, in the order of the slots. When that
+ * one's window is full the client waits for it, so that every worker gets exactly its share; a
+ * worker that is stuck is not ready any more and holds nobody up. */
 #include <stdlib.h>
 #include <uv.h>
 
@@ -14,7 +15,8 @@ struct rr_policy {
     struct policy policy;
     uint32_t next; /* where the search starts: one after the slot picked last */
     uint64_t groups[GROUPS];
-    uint64_t words[WORDS]; /* one bit per available slot */
+    uint64_t words[WORDS]; /* one bit per ready slot */
+    uint64_t available[WORDS];
 };
 
 static int rr_create(struct policy **ret_policy, const char *argument, uint64_t seed) {
@@ -40,19 +42,23 @@ static int rr_resize(struct policy *policy, uint32_t capacity) {
     return 0; /* there is always room for all */
 }
 
+static void set_bit(uint64_t *words, uint32_t number, bool value) {
+    uint64_t bit = (uint64_t)1 << number % 64;
+
+    if (value)
+        words[number / 64] |= bit;
+    else
+        words[number / 64] &= ~bit;
+}
+
 static void rr_update(struct policy *policy, uint32_t slot,
                       const struct policy_candidate *candidate) {
     struct rr_policy *rr = (struct rr_policy *)policy;
     uint32_t word = slot / 64;
 
-    if (candidate->available)
-        rr->words[word] |= (uint64_t)1 << slot % 64;
-    else
-        rr->words[word] &= ~((uint64_t)1 << slot % 64);
-    if (rr->words[word])
-        rr->groups[word / 64] |= (uint64_t)1 << word % 64;
-    else
-        rr->groups[word / 64] &= ~((uint64_t)1 << word % 64);
+    set_bit(rr->available, slot, candidate->available);
+    set_bit(rr->words, slot, candidate->ready || candidate->available);
+    set_bit(rr->groups, word, rr->words[word] != 0);
 }
 
 /* The first set bit of `words` at or after `start`, or `count` * 64. */
@@ -65,7 +71,7 @@ static uint32_t next_bit(const uint64_t *words, uint32_t count, uint32_t start) 
     return count * 64;
 }
 
-/* The first available slot at or after `start`, or POLICY_NONE. */
+/* The first ready slot at or after `start`, or POLICY_NONE. */
 static int32_t next_slot(const struct rr_policy *rr, uint32_t start) {
     uint32_t word = start / 64;
     uint32_t slot;
@@ -88,14 +94,15 @@ static int32_t rr_pick(struct policy *policy, uint64_t key) {
     (void)key;
     if (slot == POLICY_NONE)
         slot = next_slot(rr, 0);
-    if (slot != POLICY_NONE)
-        rr->next = (uint32_t)slot + 1;
+    if (slot == POLICY_NONE || !(rr->available[slot / 64] >> slot % 64 & 1))
+        return POLICY_NONE;
+    rr->next = (uint32_t)slot + 1;
     return slot;
 }
 
 const struct policy_type policy_rr = {
     .name = "rr",
-    .summary = "round robin: the next slot that is available, in the order of the slots",
+    .summary = "strict round robin: every ready worker in turn, exactly its share",
     .create = rr_create,
     .destroy = rr_destroy,
     .resize = rr_resize,
