@@ -1,0 +1,141 @@
+#include "master/accept_delivery.h"
+
+#include "base/clock.h"
+#include "master/client.h"
+#include "master/dispatcher.h"
+
+#include <string.h>
+#include <unistd.h>
+
+#define BATCH 64
+
+static void on_writable(uv_poll_t *poll, int status, int events) {
+    struct accept_way *way = poll->data;
+
+    (void)status;
+    (void)events;
+    dispatcher_room(way->member, clock_ms());
+}
+
+int accept_delivery_start(struct accept_way *way, uv_loop_t *loop, struct member *member,
+                          const struct sockaddr *address, socklen_t length) {
+    int result = accept_socket_create(&way->socket, member->id, member->window, address, length);
+
+    if (result < 0)
+        return result;
+    way->member = member;
+    way->sent = 0;
+    result = uv_poll_init(loop, &way->poll, way->socket.master);
+    if (result < 0) {
+        accept_socket_destroy(&way->socket);
+        return result;
+    }
+    way->poll.data = way;
+    member->way = way;
+    member->delivery = &accept_delivery;
+    member->window = way->socket.window;
+    return 0;
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+    struct accept_way *way = handle->data;
+
+    way->on_closed(way->owner);
+}
+
+void accept_delivery_close(struct accept_way *way, void (*on_closed)(void *owner)) {
+    way->on_closed = on_closed;
+    uv_close((uv_handle_t *)&way->poll, on_handle_closed);
+    accept_socket_destroy(&way->socket);
+}
+
+static unsigned accept_send(struct member *member, struct client **clients, unsigned count) {
+    struct accept_way *way = member->way;
+    struct accept_socket_client records[BATCH];
+    uint64_t sequence = way->socket.sequence;
+    int taken;
+
+    for (unsigned i = 0; i < count; i++)
+        records[i] = (struct accept_socket_client){.descriptor = clients[i]->descriptor,
+                                                   .address_length = clients[i]->address_length,
+                                                   .address = &clients[i]->address.any};
+    taken = accept_socket_send(&way->socket, records, count);
+    if (taken < 0)
+        return 0; /* the worker is gone: its exit brings them back */
+    for (int i = 0; i < taken; i++) {
+        if (way->trace)
+            way->trace(way->owner, member, clients[i], sequence + 1 + (uint64_t)i);
+        client_destroy(clients[i]);
+    }
+    way->sent += (uint32_t)taken;
+    return (unsigned)taken;
+}
+
+static uint32_t accept_settle(struct member *member) {
+    struct accept_way *way = member->way;
+    uint32_t outstanding = accept_socket_outstanding(&way->socket);
+    uint32_t received = outstanding < way->sent ? way->sent - outstanding : 0;
+
+    way->sent -= received;
+    return received;
+}
+
+static void accept_watch(struct member *member, bool on) {
+    struct accept_way *way = member->way;
+
+    if (on)
+        uv_poll_start(&way->poll, UV_WRITABLE, on_writable);
+    else
+        uv_poll_stop(&way->poll);
+}
+
+static struct client *create_returned(const struct accept_socket_returned *returned) {
+    struct client *client = client_create(returned->descriptor);
+
+    if (!client) {
+        close(returned->descriptor);
+        return NULL;
+    }
+    client_set_address(client, (const struct sockaddr *)&returned->address,
+                       returned->address_length);
+    client->accepted_ms = clock_ms();
+    return client;
+}
+
+static bool accept_take_back(struct member *member, bool dead) {
+    struct accept_way *way = member->way;
+    struct accept_socket_returned returned;
+    uint32_t before = way->sent;
+    uint32_t count = 0;
+
+    (void)dead;
+    while (accept_socket_take_back(&way->socket, &returned) == 1) {
+        struct client *client = create_returned(&returned);
+
+        if (!client)
+            continue;
+        count++;
+        dispatcher_return(member, client);
+    }
+    way->sent = 0;
+    if (before > count && !member->probed)
+        member->acknowledged_total += before - count;
+    return true;
+}
+
+static void accept_probe(struct member *member) {
+    struct accept_way *way = member->way;
+
+    if (accept_socket_probe(&way->socket) == 0)
+        way->sent = 1;
+}
+
+const struct delivery accept_delivery = {
+    .name = "accept socket",
+    .slow_after_ms = 100,
+    .send = accept_send,
+    .settle = accept_settle,
+    .watch = accept_watch,
+    .take_back = accept_take_back,
+    .probe = accept_probe,
+};

@@ -1,0 +1,459 @@
+#include "master/child.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "master/dispatcher.h"
+#include "master/environment.h"
+#include "master/identity.h"
+#include "master/native_worker.h"
+#include "master/node_worker.h"
+#include "master/process_stats.h"
+#include "master/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define LINGER_MS 250 /* for a Node worker that has closed its channel to end by itself */
+
+static void on_timer(uv_timer_t *timer);
+
+/* --- start --- */
+
+/* The descriptors that are opened for a start: ours on one side, the worker's on the other. */
+struct start_descriptors {
+    int channel[2];
+    int output[2];
+    int error[2];
+};
+
+static void close_pair(int pair[2], int side) {
+    if (pair[side] >= 0)
+        close(pair[side]);
+    pair[side] = -1;
+}
+
+static void close_side(struct start_descriptors *descriptors, int side) {
+    close_pair(descriptors->channel, side);
+    close_pair(descriptors->output, side);
+    close_pair(descriptors->error, side);
+}
+
+static int open_pipe(int pair[2]) {
+    if (pipe2(pair, O_CLOEXEC) < 0)
+        return uv_translate_sys_error(errno);
+    return fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
+static int open_descriptors(struct start_descriptors *descriptors,
+                            const struct child_options *options) {
+    int result = 0;
+
+    *descriptors = (struct start_descriptors){{-1, -1}, {-1, -1}, {-1, -1}};
+    if (options->settings->intercept == SETTINGS_INTERCEPT_NODE &&
+        (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, descriptors->channel) < 0 ||
+         fcntl(descriptors->channel[0], F_SETFL, O_NONBLOCK) < 0))
+        result = uv_translate_sys_error(errno);
+    if (result == 0 && options->output)
+        result = open_pipe(descriptors->output);
+    if (result == 0 && options->output)
+        result = open_pipe(descriptors->error);
+    if (result < 0) {
+        close_side(descriptors, 0);
+        close_side(descriptors, 1);
+    }
+    return result;
+}
+
+static void print_token(const uint8_t token[NATIVE_TOKEN_SIZE],
+                        char text[2 * NATIVE_TOKEN_SIZE + 1]) {
+    for (int i = 0; i < NATIVE_TOKEN_SIZE; i++)
+        snprintf(text + 2 * i, 3, "%02x", token[i]);
+}
+
+static int run_program(struct child *child, const struct child_options *options,
+                       const struct start_descriptors *descriptors) {
+    const struct settings *settings = options->settings;
+    char token[2 * NATIVE_TOKEN_SIZE + 1];
+    struct environment_options wanted = {.settings = settings,
+                                         .socket_name = options->socket_name,
+                                         .token = token,
+                                         .slot = options->slot,
+                                         .serial = options->serial,
+                                         .node_channel = descriptors->channel[1] >= 0};
+    struct spawn_options program = {.cwd = settings->cwd,
+                                    .input = options->input,
+                                    .output = descriptors->output[1],
+                                    .error = descriptors->error[1],
+                                    .channel = descriptors->channel[1],
+                                    .descriptors = options->descriptors};
+    struct text_list environment;
+    char **command;
+    int result = identity_resolve(settings, &program.change_user, &program.uid, &program.gid);
+
+    if (result < 0)
+        return result;
+    child->uid = program.uid;
+    print_token(child->token, token);
+    result = environment_create(&environment, &wanted);
+    if (result < 0)
+        return result;
+    command = settings_command(settings);
+    program.arguments = command;
+    program.environment = environment.items;
+    result = command ? spawn(&program, &child->pid) : UV_ENOMEM;
+    free(command);
+    text_list_clear(&environment);
+    return result;
+}
+
+static void on_handle_closed(void *owner) {
+    struct child *child = owner;
+
+    if (--child->open_handles == 0)
+        free(child);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    on_handle_closed(handle->data);
+}
+
+/* Our sides become handles of the loop. Each that started is closed by close_handles(). */
+static int start_handles(struct child *child, const struct child_options *options,
+                         struct start_descriptors *descriptors) {
+    int result = 0;
+
+    uv_timer_init(child->loop, &child->timer);
+    child->timer.data = child;
+    child->open_handles = 1;
+    if (descriptors->channel[0] >= 0) {
+        result = node_channel_start(&child->channel, child->loop, descriptors->channel[0],
+                                    &node_worker_events, child);
+        if (result < 0)
+            return result;
+        descriptors->channel[0] = -1;
+        child->has_channel = true;
+        child->open_handles++;
+    }
+    if (!options->output)
+        return 0;
+    result = output_source_start(&child->output, child->loop, options->output,
+                                 descriptors->output[0], child->slot, false);
+    if (result < 0)
+        return result;
+    descriptors->output[0] = -1;
+    child->open_handles++;
+    result = output_source_start(&child->error, child->loop, options->output, descriptors->error[0],
+                                 child->slot, true);
+    if (result < 0)
+        return result;
+    descriptors->error[0] = -1;
+    child->open_handles++;
+    return 0;
+}
+
+/* The memory goes with the last of them. */
+static void close_handles(struct child *child) {
+    uv_close((uv_handle_t *)&child->timer, on_timer_closed);
+    if (child->has_channel)
+        node_channel_close(&child->channel, on_handle_closed);
+    if (child->output.descriptor >= 0)
+        output_source_close(&child->output, on_handle_closed, child);
+    if (child->error.descriptor >= 0)
+        output_source_close(&child->error, on_handle_closed, child);
+}
+
+static struct child *child_create(const struct child_options *options,
+                                  const struct child_events *events, void *owner) {
+    struct child *child = calloc(1, sizeof *child);
+
+    if (!child)
+        return NULL;
+    list_init(&child->in_app);
+    list_init(&child->members);
+    child->settings = options->settings;
+    child->events = events;
+    child->owner = owner;
+    child->loop = options->loop;
+    child->slot = options->slot;
+    child->serving = options->serving && !options->settings->wait_ready;
+    child->started_ms = clock_ms();
+    child->output.descriptor = -1;
+    child->error.descriptor = -1;
+    return child;
+}
+
+int child_start(struct child **ret_child, const struct child_options *options,
+                const struct child_events *events, void *owner) {
+    struct start_descriptors descriptors;
+    struct child *child = child_create(options, events, owner);
+    int result;
+
+    if (!child)
+        return UV_ENOMEM;
+    child->wants_to_serve = options->serving;
+    if (getrandom(child->token, sizeof child->token, 0) != sizeof child->token ||
+        (result = open_descriptors(&descriptors, options)) < 0) {
+        free(child);
+        return UV_EIO;
+    }
+    result = start_handles(child, options, &descriptors);
+    if (result == 0)
+        result = run_program(child, options, &descriptors);
+    close_side(&descriptors, 0);
+    close_side(&descriptors, 1);
+    if (result < 0) {
+        close_handles(child);
+        return result;
+    }
+    child->timer_step = CHILD_TIMER_LISTEN;
+    uv_timer_start(&child->timer, on_timer, options->settings->listen_timeout_ms, 0);
+    if (options->settings->intercept == SETTINGS_INTERCEPT_NONE && !options->settings->wait_ready)
+        child_set_state(child, CHILD_READY);
+    *ret_child = child;
+    return 0;
+}
+
+/* --- state --- */
+
+void child_set_state(struct child *child, enum child_state state) {
+    if (!child_state_allowed(child->state, state))
+        return;
+    log_debug("worker %u (pid %d): %s, was %s", child->slot, (int)child->pid,
+              child_state_name(state), child_state_name(child->state));
+    child->state = state;
+    if (state == CHILD_READY || (state == CHILD_DRAINING && child->retiring))
+        uv_timer_stop(&child->timer);
+}
+
+void child_said_ready(struct child *child) {
+    if (child->state != CHILD_STARTING && child->state != CHILD_ONLINE)
+        return;
+    if (child->settings->wait_ready && !child->said_ready)
+        return;
+    if (!child->listened && !child->said_ready)
+        return;
+    child_set_state(child, CHILD_READY);
+    if (child->wants_to_serve)
+        child_serve(child, clock_ms());
+    child->events->ready(child->owner, child);
+}
+
+/* --- members --- */
+
+static struct child_member *find_listener(struct child *child, const struct listener *listener) {
+    LIST_EACH(node, following, &child->members) {
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        if (member->listener == listener && !member->leaving)
+            return member;
+    }
+    return NULL;
+}
+
+int child_add_member(struct child *child, const struct child_listen_request *request,
+                     struct child_member **ret_member) {
+    struct child_member *member;
+    struct listener *listener;
+    int result;
+
+    if (child->state == CHILD_EXITED)
+        return UV_ECANCELED;
+    result = child->events->listen(child->owner, child, request, &listener);
+    if (result < 0)
+        return result;
+    if (find_listener(child, listener))
+        return UV_EADDRINUSE; /* what the operating system would say */
+    member = calloc(1, sizeof *member);
+    if (!member)
+        return UV_ENOMEM;
+    member_init(&member->member, &listener->dispatcher, child->slot);
+    member->member.child = child;
+    member->member.id = child->next_member++;
+    member->member.window = child->settings->window ? child->settings->window : 1;
+    member->listener = listener;
+    member->child = child;
+    listener->members++;
+    list_push_back(&child->members, &member->member.in_child);
+    *ret_member = member;
+    return 0;
+}
+
+void child_join_member(struct child *child, struct child_member *member) {
+    if (child->serving && child->state != CHILD_DRAINING)
+        dispatcher_join(&member->listener->dispatcher, &member->member, clock_ms());
+}
+
+static void add_counts(struct child_counts *counts, const struct member *member) {
+    counts->handed += member->handed_total;
+    counts->acknowledged += member->acknowledged_total;
+    counts->refused += member->refused_total;
+    counts->returned += member->returned_total;
+    counts->waiting += member->probed ? 0 : member->unacknowledged;
+    if (member->open == POLICY_OPEN_UNKNOWN)
+        return;
+    counts->open = counts->open == POLICY_OPEN_UNKNOWN ? member->open : counts->open + member->open;
+}
+
+static void free_member(void *owner) {
+    struct child_member *member = owner;
+    struct child *child = member->child;
+
+    free(member);
+    on_handle_closed(child);
+}
+
+void child_remove_member(struct child *child, struct child_member *member, bool asked, bool dead) {
+    struct listener *listener = member->listener;
+
+    dispatcher_leave(&listener->dispatcher, &member->member, dead, clock_ms());
+    if (!list_empty(&member->member.handed)) {
+        member->leaving = true; /* what it has been sent inline it will still answer */
+        return;
+    }
+    dispatcher_forget(&member->member);
+    add_counts(&child->removed, &member->member);
+    list_remove(&member->member.in_child);
+    listener->members--;
+    child->events->unlisten(child->owner, child, member, asked);
+    if (member->member.delivery == &accept_delivery) {
+        child->open_handles++;
+        member->way.owner = member;
+        accept_delivery_close(&member->way, free_member);
+        return;
+    }
+    free(member);
+}
+
+void child_serve(struct child *child, uint64_t now_ms) {
+    if (child->state == CHILD_DRAINING || child->state == CHILD_EXITED)
+        return;
+    child->serving = true;
+    child->wants_to_serve = true;
+    LIST_EACH(node, following, &child->members) {
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        dispatcher_join(&member->listener->dispatcher, &member->member, now_ms);
+    }
+}
+
+/* --- the end --- */
+
+static void send_signal(struct child *child, int number) {
+    if (child->state == CHILD_EXITED)
+        return;
+    /* It leads a session and group of its own since its start; the group takes its children along.
+     */
+    if (kill(-child->pid, number) < 0)
+        kill(child->pid, number);
+}
+
+static void start_step(struct child *child, int step, uint64_t delay_ms) {
+    child->timer_step = step;
+    uv_timer_start(&child->timer, on_timer, delay_ms, 0);
+}
+
+static void leave_rotation(struct child *child, bool dead, uint64_t now_ms) {
+    LIST_EACH(node, following, &child->members) {
+        struct member *member = LIST_ENTRY(node, struct member, in_child);
+
+        dispatcher_leave(member->dispatcher, member, dead, now_ms);
+    }
+}
+
+void child_drain(struct child *child, uint64_t now_ms) {
+    if (child->state == CHILD_EXITED || child->draining)
+        return;
+    child->draining = true;
+    child_set_state(child, CHILD_DRAINING);
+    leave_rotation(child, false, now_ms);
+    native_worker_finish(child);
+    if (child->has_channel && !child->channel.ended)
+        node_worker_disconnect(child);
+    if (child->has_channel || !list_empty(&child->members)) {
+        start_step(child, CHILD_TIMER_DRAIN, child->settings->drain_timeout_ms);
+        return;
+    }
+    /* Nothing but a signal reaches it. */
+    send_signal(child, SIGINT);
+    start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
+}
+
+void child_kill(struct child *child, const char *reason) {
+    if (!child->reason)
+        child->reason = reason;
+    send_signal(child, SIGKILL);
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct child *child = timer->data;
+
+    switch (child->timer_step) {
+    case CHILD_TIMER_LISTEN:
+        child->events->slow(child->owner, child);
+        break;
+    case CHILD_TIMER_DRAIN:
+        send_signal(child, SIGINT);
+        start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
+        break;
+    case CHILD_TIMER_KILL:
+        log_warning("worker %u (pid %d) did not end within %llu ms of its stop signal; killing it",
+                    child->slot, (int)child->pid,
+                    (unsigned long long)child->settings->kill_timeout_ms);
+        child_kill(child, NULL);
+        break;
+    }
+}
+
+void child_channel_ended(struct child *child) {
+    if (child->state == CHILD_EXITED)
+        return;
+    child_set_state(child, CHILD_DRAINING);
+    /* Nothing of what it has not acknowledged can reach it any more, and it reads no byte before it
+     * acknowledges. */
+    leave_rotation(child, true, clock_ms());
+    start_step(child, CHILD_TIMER_DRAIN,
+               child->draining ? LINGER_MS : child->settings->drain_timeout_ms);
+}
+
+static void remove_members(struct child *child, uint64_t now_ms) {
+    leave_rotation(child, true, now_ms);
+    LIST_EACH(node, following, &child->members)
+    child_remove_member(child, LIST_ENTRY(node, struct child_member, member.in_child), false, true);
+}
+
+void child_exited(struct child *child, int status, uint64_t now_ms) {
+    /* What it acknowledged before it died counts. */
+    if (child->has_channel)
+        node_channel_drain(&child->channel);
+    child->status = status;
+    child_set_state(child, CHILD_EXITED);
+    remove_members(child, now_ms);
+    close_handles(child);
+    child->events->ended(child->owner, child);
+}
+
+void child_sample(struct child *child, uint64_t now_ms) {
+    uint64_t cpu_ms;
+
+    if (process_stats(child->pid, &cpu_ms, &child->memory) < 0)
+        return;
+    if (child->sampled_ms && now_ms > child->sampled_ms)
+        child->cpu_percent =
+            100.0 * (double)(cpu_ms - child->cpu_ms) / (double)(now_ms - child->sampled_ms);
+    child->cpu_ms = cpu_ms;
+    child->sampled_ms = now_ms;
+}
+
+void child_count(const struct child *child, struct child_counts *ret_counts) {
+    *ret_counts = child->removed;
+    ret_counts->open = POLICY_OPEN_UNKNOWN;
+    LIST_EACH(node, following, &child->members)
+    add_counts(ret_counts, LIST_ENTRY(node, struct member, in_child));
+}

@@ -1,0 +1,179 @@
+/* The master's record of one worker process.
+ *
+ * It lives once: a restart makes a new one. The happy path: child_start() forks; the worker asks
+ * for listeners (on its Node channel, or by the worker socket) and becomes a member of each; READY
+ * when it listens; child_drain() takes it out of the rotation and asks it to end; the reaper's word
+ * brings child_exited(), which gives back what the worker had not accepted. It can fail when exec
+ * fails (child_start), the worker dies at any time (child_exited), breaks the protocol (it is
+ * killed, then as before) or does not end (SIGINT after drain_timeout, SIGKILL after kill_timeout).
+ *
+ * create on the heap by child_start(); freed by itself after `ended`. Everything about the process
+ * is here; what the worker wants of the app's listeners goes to the owner. */
+#ifndef BATON_MASTER_CHILD_H
+#define BATON_MASTER_CHILD_H
+
+#include "config/settings.h"
+#include "ipc/native_protocol.h"
+#include "ipc/node_channel.h"
+#include "master/accept_delivery.h"
+#include "master/child_state.h"
+#include "master/listener.h"
+#include "master/member.h"
+#include "master/output.h"
+
+#include <sys/resource.h>
+#include <uv.h>
+
+struct child;
+struct child_member;
+
+/* What a worker asks of the app. */
+struct child_listen_request {
+    const struct listener_key *key;
+    int backlog;
+    const char *data; /* JSON text of a Node worker, or NULL */
+};
+
+struct child_events {
+    /* The worker wants this listener: 0 with *ret_listener, or a UV_E* for the worker. */
+    int (*listen)(void *owner, struct child *child, const struct child_listen_request *request,
+                  struct listener **ret_listener);
+    /* It is a member no more; `asked` when it said so itself. The app may close a listener that
+     * nobody wants. */
+    void (*unlisten)(void *owner, struct child *child, struct child_member *member, bool asked);
+    void (*ready)(void *owner, struct child *child);
+    /* It leaves of its own accord but is not gone yet. */
+    void (*retiring)(void *owner, struct child *child);
+    /* Not READY within listen_timeout. */
+    void (*slow)(void *owner, struct child *child);
+    /* The process is gone and so is everything it held; the record follows when this returns. */
+    void (*ended)(void *owner, struct child *child);
+    /* Each line and descriptor that crosses, for --trace; NULL when nobody looks. */
+    void (*trace)(void *owner, const struct child *child, bool outgoing, const char *text,
+                  size_t length, int descriptor);
+};
+
+/* One membership: the dispatcher's view, the accept socket if it has one, and the listener. */
+struct child_member {
+    struct member member;
+    struct listener *listener;
+    struct child *child;
+    struct accept_way way; /* in use when member.delivery is accept_delivery */
+    bool leaving;          /* given up by the worker, which still owes answers */
+};
+
+/* Sums over members. */
+struct child_counts {
+    uint64_t handed;
+    uint64_t acknowledged;
+    uint64_t refused;
+    uint64_t returned;
+    uint64_t waiting; /* handed and not acknowledged */
+    int64_t open;     /* or POLICY_OPEN_UNKNOWN */
+};
+
+struct child_options {
+    const struct settings *settings;
+    uv_loop_t *loop;
+    uint32_t slot;
+    uint64_t serial;           /* unique among the workers of this master */
+    const char *socket_name;   /* of the worker socket */
+    struct rlimit descriptors; /* what the worker gets as its limit */
+    struct output *output; /* prefixes its lines; NULL: it writes to our standard output itself */
+    int input;             /* becomes its standard input */
+    bool serving; /* clients may come as soon as it listens; else only after child_serve() */
+};
+
+struct child {
+    struct list in_app;
+    const struct settings *settings;
+    const struct child_events *events;
+    void *owner;
+    uv_loop_t *loop;
+    uint32_t slot;
+    pid_t pid;
+    uid_t uid; /* that it runs as */
+    enum child_state state;
+    uint64_t started_ms;
+    int status;          /* of waitpid(2), once EXITED */
+    bool serving;        /* its members join as soon as they are there */
+    bool wants_to_serve; /* … as soon as it is READY */
+    bool draining;       /* child_drain() was called */
+    bool listened;       /* it has a listener, or had one */
+    bool said_ready;
+    bool bind_failed; /* its last listen was answered with an error */
+    bool retiring;
+    const char *reason; /* why we killed it: a sentence, static; or NULL */
+    uint8_t token[NATIVE_TOKEN_SIZE];
+    struct list members;
+    struct child_counts removed; /* of members that it has given up */
+    uint32_t next_member;
+    struct node_channel channel;
+    bool has_channel;
+    uint64_t handles_sent; /* NODE_HANDLE lines, and the answers to them, which come in order */
+    uint64_t handles_answered;
+    uv_timer_t timer; /* listen timeout; then the steps of draining */
+    enum { CHILD_TIMER_LISTEN, CHILD_TIMER_DRAIN, CHILD_TIMER_KILL } timer_step;
+    struct output_source output;
+    struct output_source error;
+    unsigned open_handles; /* what must be closed before the memory may go */
+
+    uint64_t stuck_total;   /* how often it held a client past the soft limit … */
+    uint64_t stuck_said_ms; /* … and when that was last said; 0: never */
+    uint64_t cpu_ms;        /* used in all, at the last sample */
+    uint64_t sampled_ms;
+    double cpu_percent; /* of one CPU, between the last two samples */
+    uint64_t memory;    /* resident bytes */
+};
+
+/* Forks. 0 with *ret_child, or the UV_E* why the program could not be started. */
+int child_start(struct child **ret_child, const struct child_options *options,
+                const struct child_events *events, void *owner);
+
+/* The worker joins the rotation with all its members, now and in future. */
+void child_serve(struct child *child, uint64_t now_ms);
+
+/* Out of the rotation, then asked to end; forced after the timeouts. Harmless when it drains
+ * already. */
+void child_drain(struct child *child, uint64_t now_ms);
+
+/* SIGKILL to it and its process group. `reason` (static text, or NULL) goes into the log when it
+ * has ended. */
+void child_kill(struct child *child, const char *reason);
+
+/* Tells it that process `pid` has ended with this status. */
+void child_exited(struct child *child, int status, uint64_t now_ms);
+
+/* It has said that it can serve, where that is waited for. */
+void child_said_ready(struct child *child);
+
+/* A request of the worker socket that bears this child's token. Fills in *reply, and
+ * *ret_descriptor with a descriptor to send along, which stays ours, or -1. */
+void child_native_request(struct child *child, const struct native_request *request,
+                          struct native_reply *reply, int *ret_descriptor);
+
+/* Reads its processor time and memory. */
+void child_sample(struct child *child, uint64_t now_ms);
+
+/* What its members, those it has given up included, have counted. */
+void child_count(const struct child *child, struct child_counts *ret_counts);
+
+/* --- for node_worker.c and native_worker.c, which are parts of the child --- */
+
+/* Makes the worker a member of the listener it asked for; UV_EADDRINUSE when it is one already. */
+int child_add_member(struct child *child, const struct child_listen_request *request,
+                     struct child_member **ret_member);
+
+/* It gives the membership up, or `asked` is false: it lost it. */
+void child_remove_member(struct child *child, struct child_member *member, bool asked, bool dead);
+
+/* The member's listener, the worker's reply having been sent: it joins the rotation if the worker
+ * serves. */
+void child_join_member(struct child *child, struct child_member *member);
+
+void child_set_state(struct child *child, enum child_state state);
+
+/* The Node channel has reached its end: nothing can be handed over or acknowledged any more. */
+void child_channel_ended(struct child *child);
+
+#endif

@@ -1,0 +1,241 @@
+#include "master/connection_watch.h"
+
+#include "master/dispatcher.h"
+#include "master/member.h"
+
+#include <errno.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_SIZE     32768
+#define READS_AT_ONCE 8
+#define RECEIVE_SIZE  (4 * 1024 * 1024) /* of the socket's buffer, as far as we may */
+
+struct open_connection {
+    struct list in_member;
+    struct member *member;
+    uint64_t cookie;
+    uint32_t generation;
+};
+
+static int open_socket(void) {
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK,
+                                  .nl_groups = 1u << (SKNLGRP_INET_TCP_DESTROY - 1) |
+                                               1u << (SKNLGRP_INET6_TCP_DESTROY - 1)};
+    int size = RECEIVE_SIZE;
+    int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    int error;
+
+    if (descriptor < 0)
+        return uv_translate_sys_error(errno);
+    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0)
+        return descriptor;
+    error = uv_translate_sys_error(errno);
+    close(descriptor);
+    return error;
+}
+
+/* --- records --- */
+
+static void set_open(struct member *member, int64_t open) {
+    member->open = open;
+    dispatcher_refresh(member);
+}
+
+void connection_watch_add(struct connection_watch *watch, uint64_t cookie, struct member *member) {
+    struct open_connection *record = cookie ? malloc(sizeof *record) : NULL;
+
+    if (!record)
+        return;
+    record->member = member;
+    record->cookie = cookie;
+    record->generation = watch->generation;
+    if (table_insert(&watch->records, cookie, record) < 0) {
+        free(record);
+        return;
+    }
+    list_init(&record->in_member);
+    list_push_back(&member->connections, &record->in_member);
+    set_open(member, member->open < 0 ? 1 : member->open + 1);
+}
+
+static void drop(struct open_connection *record) {
+    list_remove(&record->in_member);
+    set_open(record->member, record->member->open - 1);
+    free(record);
+}
+
+void connection_watch_remove(struct connection_watch *watch, uint64_t cookie) {
+    struct open_connection *record = table_remove(&watch->records, cookie);
+
+    if (record)
+        drop(record);
+}
+
+void connection_watch_forget(struct connection_watch *watch, struct member *member) {
+    LIST_EACH(node, following, &member->connections)
+    connection_watch_remove(watch, LIST_ENTRY(node, struct open_connection, in_member)->cookie);
+}
+
+/* --- asking which sockets exist --- */
+
+static int request_dump(struct connection_watch *watch, uint8_t family) {
+    struct {
+        struct nlmsghdr header;
+        struct inet_diag_req_v2 request;
+    } message = {
+        .header = {.nlmsg_len = sizeof message,
+                   .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
+                   .nlmsg_seq = family},
+        .request = {.sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u}};
+
+    return send(watch->descriptor, &message, sizeof message, MSG_DONTWAIT) < 0
+               ? uv_translate_sys_error(errno)
+               : 0;
+}
+
+/* Events were lost: every record that neither the dump of IPv4 nor that of IPv6 sockets shows is of
+ * a closed one. */
+static void start_dump(struct connection_watch *watch) {
+    watch->lost_total++;
+    if (watch->dumping)
+        return;
+    watch->generation++;
+    watch->dumping = request_dump(watch, AF_INET) == 0;
+}
+
+static void drop_unseen(struct connection_watch *watch) {
+    size_t position = 0;
+    const struct table_entry *entry;
+    struct list unseen;
+
+    list_init(&unseen);
+    while ((entry = table_next(&watch->records, &position))) {
+        struct open_connection *record = entry->value;
+
+        if (record->generation == watch->generation)
+            continue;
+        list_remove(&record->in_member);
+        list_push_back(&unseen, &record->in_member);
+    }
+    while (!list_empty(&unseen))
+        connection_watch_remove(watch,
+                                LIST_ENTRY(unseen.next, struct open_connection, in_member)->cookie);
+}
+
+static void on_dump_done(struct connection_watch *watch, uint32_t family) {
+    if (family == AF_INET && request_dump(watch, AF_INET6) == 0)
+        return;
+    watch->dumping = false;
+    drop_unseen(watch);
+}
+
+/* --- reading --- */
+
+static void on_socket(struct connection_watch *watch, const struct nlmsghdr *header) {
+    const struct inet_diag_msg *socket = NLMSG_DATA(header);
+    uint64_t cookie = (uint64_t)socket->id.idiag_cookie[1] << 32 | socket->id.idiag_cookie[0];
+    struct open_connection *record;
+
+    if (header->nlmsg_seq == 0) { /* nobody asked: it tells of a destroyed one */
+        connection_watch_remove(watch, cookie);
+        return;
+    }
+    record = table_find(&watch->records, cookie);
+    if (record)
+        record->generation = watch->generation;
+}
+
+static void on_message(struct connection_watch *watch, const struct nlmsghdr *header) {
+    if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
+        on_dump_done(watch, header->nlmsg_seq);
+    else if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+             header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+        on_socket(watch, header);
+}
+
+static void on_messages(struct connection_watch *watch, const char *bytes, size_t length) {
+    while (length >= sizeof(struct nlmsghdr)) {
+        const struct nlmsghdr *header = (const void *)bytes;
+        size_t size = NLMSG_ALIGN(header->nlmsg_len);
+
+        if (header->nlmsg_len < sizeof *header || header->nlmsg_len > length)
+            return;
+        on_message(watch, header);
+        if (size >= length)
+            return;
+        bytes += size;
+        length -= size;
+    }
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events) {
+    struct connection_watch *watch = poll->data;
+    _Alignas(struct nlmsghdr) char bytes[READ_SIZE];
+
+    (void)status;
+    (void)events;
+    for (int reads = 0; reads < READS_AT_ONCE; reads++) {
+        struct sockaddr_nl sender;
+        socklen_t sender_length = sizeof sender;
+        ssize_t length = recvfrom(watch->descriptor, bytes, sizeof bytes, 0,
+                                  (struct sockaddr *)&sender, &sender_length);
+
+        if (length < 0 && errno == ENOBUFS) {
+            start_dump(watch);
+            continue;
+        }
+        if (length <= 0)
+            return;
+        if (sender.nl_pid == 0) /* the kernel, not another process that found our port */
+            on_messages(watch, bytes, (size_t)length);
+    }
+}
+
+/* --- life --- */
+
+int connection_watch_start(struct connection_watch *watch, uv_loop_t *loop) {
+    int result;
+
+    *watch = (struct connection_watch){.descriptor = open_socket()};
+    if (watch->descriptor < 0)
+        return watch->descriptor;
+    table_init(&watch->records);
+    result = uv_poll_init(loop, &watch->poll, watch->descriptor);
+    if (result < 0) {
+        close(watch->descriptor);
+        return result;
+    }
+    watch->poll.data = watch;
+    return uv_poll_start(&watch->poll, UV_READABLE, on_readable);
+}
+
+static void on_handle_closed(uv_handle_t *handle) {
+    struct connection_watch *watch = handle->data;
+
+    if (watch->on_closed)
+        watch->on_closed(watch->owner);
+}
+
+void connection_watch_close(struct connection_watch *watch, void (*on_closed)(void *owner),
+                            void *owner) {
+    size_t position = 0;
+    const struct table_entry *entry;
+
+    while ((entry = table_next(&watch->records, &position)))
+        free(entry->value);
+    table_clear(&watch->records);
+    watch->on_closed = on_closed;
+    watch->owner = owner;
+    uv_close((uv_handle_t *)&watch->poll, on_handle_closed);
+    close(watch->descriptor);
+}

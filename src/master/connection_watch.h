@@ -1,0 +1,46 @@
+/* Open connections of workers that tell us nothing: the kernel says when a TCP socket is destroyed.
+ *
+ * Each client's SO_COOKIE is noted at accept. The socket-diagnostics netlink groups for destroyed
+ * TCP sockets (sock_diag(7), SKNLGRP_INET_TCP_DESTROY and its IPv6 twin) tell an unprivileged
+ * process the cookie when the last copy of that socket is closed, in whichever process. Events that
+ * were lost because we read too slowly (ENOBUFS) are made up for by looking which of the noted
+ * sockets still exist. Where the kernel has no such groups start fails, and policies go by
+ * un-acknowledged hand-overs. start/close(cb). */
+#ifndef BATON_MASTER_CONNECTION_WATCH_H
+#define BATON_MASTER_CONNECTION_WATCH_H
+
+#include "base/list.h"
+#include "base/table.h"
+
+#include <stdint.h>
+#include <uv.h>
+
+struct member;
+
+struct connection_watch {
+    int descriptor;
+    uv_poll_t poll;
+    struct table records; /* by cookie: struct open_connection */
+    uint64_t lost_total;  /* how often events were lost */
+    bool dumping;         /* asking the kernel which sockets exist */
+    uint32_t generation;  /* of the dump: records that were seen in it bear it */
+    void (*on_closed)(void *owner);
+    void *owner;
+};
+
+/* 0, or a UV_E* where the kernel or a sandbox does not offer it. */
+int connection_watch_start(struct connection_watch *watch, uv_loop_t *loop);
+void connection_watch_close(struct connection_watch *watch, void (*on_closed)(void *owner),
+                            void *owner);
+
+/* The client with this cookie was handed to the member: counts in member->open until its socket is
+ * destroyed. */
+void connection_watch_add(struct connection_watch *watch, uint64_t cookie, struct member *member);
+
+/* It was taken back. */
+void connection_watch_remove(struct connection_watch *watch, uint64_t cookie);
+
+/* The member is going to be freed: its connections are followed no more. */
+void connection_watch_forget(struct connection_watch *watch, struct member *member);
+
+#endif

@@ -1,0 +1,151 @@
+#include "master/native_worker.h"
+
+#include "master/child.h"
+#include "master/dispatcher.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+int native_worker_key(const struct native_request *request, struct listener_key *ret_key) {
+    sa_family_t family;
+
+    *ret_key = (struct listener_key){.kind = LISTENER_TCP};
+    if (request->address_length < sizeof family ||
+        request->address_length > sizeof ret_key->address)
+        return UV_EINVAL;
+    memcpy(&ret_key->address, request->address, request->address_length);
+    ret_key->length = request->address_length;
+    family = ret_key->address.any.sa_family;
+    if (family == AF_INET)
+        return ret_key->length == sizeof ret_key->address.ipv4 ? 0 : UV_EINVAL;
+    if (family == AF_INET6) {
+        ret_key->any_host =
+            memcmp(&ret_key->address.ipv6.sin6_addr, &in6addr_any, sizeof in6addr_any) == 0;
+        return ret_key->length == sizeof ret_key->address.ipv6 ? 0 : UV_EINVAL;
+    }
+    ret_key->kind = LISTENER_UNIX;
+    return family == AF_UNIX && ret_key->length > sizeof family ? 0 : UV_EINVAL;
+}
+
+static void trace_client(void *owner, const struct member *member, const struct client *client,
+                         uint64_t sequence) {
+    struct child *child = owner;
+    char text[64];
+    int length;
+
+    if (!child->events->trace)
+        return;
+    length = snprintf(text, sizeof text, "client %llu of listener %u", (unsigned long long)sequence,
+                      member->id);
+    child->events->trace(child->owner, child, true, text, (size_t)length, client->descriptor);
+}
+
+static int open_way(struct child *child, struct child_member *member) {
+    const struct listener *listener = member->listener;
+    int result;
+
+    member->member.window =
+        child->settings->window ? child->settings->window : ACCEPT_DELIVERY_WINDOW;
+    result = accept_delivery_start(
+        &member->way, child->loop, &member->member, (const struct sockaddr *)&listener->bound,
+        listener->key.kind == LISTENER_UNIX ? 0 : listener->bound_length);
+    if (result < 0)
+        return result;
+    member->way.owner = child;
+    member->way.trace = trace_client;
+    return 0;
+}
+
+static int on_listen(struct child *child, const struct native_request *request,
+                     struct native_reply *reply, int *ret_descriptor) {
+    struct listener_key key;
+    struct child_listen_request wanted = {.key = &key, .backlog = request->value};
+    struct child_member *member;
+    int result = native_worker_key(request, &key);
+
+    if (result == 0)
+        result = child_add_member(child, &wanted, &member);
+    if (result < 0)
+        return result;
+    if (member->listener->dispatcher.policy->type->shared) {
+        *ret_descriptor = member->listener->descriptor;
+        reply->flags = NATIVE_SHARED;
+        /* All share this open file: it blocks until a worker wants it otherwise, as one of its own
+         * would. */
+        fcntl(*ret_descriptor, F_SETFL, fcntl(*ret_descriptor, F_GETFL) & ~O_NONBLOCK);
+        listen(*ret_descriptor, request->value > 0 ? request->value : SOMAXCONN);
+    } else {
+        result = open_way(child, member);
+        if (result < 0) {
+            child_remove_member(child, member, true, false);
+            return result;
+        }
+        *ret_descriptor = member->way.socket.worker;
+    }
+    reply->listener = member->member.id;
+    reply->address_length = (uint32_t)member->listener->bound_length;
+    memcpy(reply->address, &member->listener->bound, member->listener->bound_length);
+    child->listened = true;
+    child_join_member(child, member);
+    child_said_ready(child);
+    return 0;
+}
+
+static int on_close(struct child *child, uint32_t id) {
+    LIST_EACH(node, following, &child->members) {
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        if (member->member.id != id)
+            continue;
+        child_remove_member(child, member, true, false);
+        return 0;
+    }
+    return UV_ENOENT;
+}
+
+static int on_load(struct child *child, int32_t load) {
+    if (load < 0)
+        return UV_EINVAL;
+    LIST_EACH(node, following, &child->members) {
+        struct member *member = LIST_ENTRY(node, struct member, in_child);
+
+        member->load = (uint32_t)load;
+        dispatcher_refresh(member);
+    }
+    return 0;
+}
+
+void child_native_request(struct child *child, const struct native_request *request,
+                          struct native_reply *reply, int *ret_descriptor) {
+    *ret_descriptor = -1;
+    if (child->state == CHILD_STARTING)
+        child_set_state(child, CHILD_ONLINE);
+    switch (request->type) {
+    case NATIVE_LISTEN:
+        reply->error = on_listen(child, request, reply, ret_descriptor);
+        child->bind_failed = reply->error < 0;
+        break;
+    case NATIVE_CLOSE:
+        reply->error = on_close(child, request->listener);
+        break;
+    case NATIVE_READY:
+        child->said_ready = true;
+        child_said_ready(child);
+        break;
+    case NATIVE_LOAD:
+        reply->error = on_load(child, request->value);
+        break;
+    default:
+        reply->error = UV_ENOTSUP;
+    }
+}
+
+void native_worker_finish(struct child *child) {
+    LIST_EACH(node, following, &child->members) {
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        if (member->member.delivery == &accept_delivery)
+            accept_socket_finish(&member->way.socket);
+    }
+}

@@ -1,0 +1,17 @@
+/* What /proc tells of a process (proc(5)). */
+#ifndef BATON_MASTER_PROCESS_STATS_H
+#define BATON_MASTER_PROCESS_STATS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Processor time used so far in ms, and resident memory in bytes. 0, or UV_ESRCH when it is gone.
+ */
+int process_stats(pid_t pid, uint64_t *ret_cpu_ms, uint64_t *ret_memory);
+
+/* Whether the process itself has a listening TCP socket: it then serves past the master. Reads all
+ * of its descriptors: for a suspicion, not for the serving path. */
+bool process_listens(pid_t pid);
+
+#endif

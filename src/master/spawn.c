@@ -1,0 +1,100 @@
+#include "master/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <linux/close_range.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+#include <uv.h>
+
+/* Everything below until exec runs in the vfork child, on the parent's memory: system calls only.
+ */
+
+static int place_descriptors(const struct spawn_options *options) {
+    unsigned first_free = SPAWN_CHANNEL_DESCRIPTOR;
+
+    if (dup2(options->input, STDIN_FILENO) < 0)
+        return errno;
+    if (options->output >= 0 && dup2(options->output, STDOUT_FILENO) < 0)
+        return errno;
+    if (options->error >= 0 && dup2(options->error, STDERR_FILENO) < 0)
+        return errno;
+    if (options->channel >= 0) {
+        if (options->channel == SPAWN_CHANNEL_DESCRIPTOR) {
+            if (fcntl(options->channel, F_SETFD, 0) < 0)
+                return errno;
+        } else if (dup2(options->channel, SPAWN_CHANNEL_DESCRIPTOR) < 0) {
+            return errno;
+        }
+        first_free++;
+    }
+    /* What our own parent left open for us is not the worker's. Kernels before 5.11 do not know the
+     * call: ours are close-on-exec anyway. */
+    close_range(first_free, ~0u, CLOSE_RANGE_CLOEXEC);
+    return 0;
+}
+
+static int change_user(const struct spawn_options *options) {
+    uid_t real;
+    uid_t effective;
+    uid_t saved;
+
+    if (setgroups(0, NULL) < 0 || setresgid(options->gid, options->gid, options->gid) < 0 ||
+        setresuid(options->uid, options->uid, options->uid) < 0)
+        return errno;
+    if (getresuid(&real, &effective, &saved) < 0 || real != options->uid ||
+        effective != options->uid || saved != options->uid)
+        return EPERM;
+    return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0;
+}
+
+static void reset_signals(const sigset_t *mask) {
+    struct sigaction action = {.sa_handler = SIG_DFL};
+
+    for (int number = 1; number < NSIG; number++)
+        sigaction(number, &action, NULL);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+static int become_worker(const struct spawn_options *options, const sigset_t *mask) {
+    int error;
+
+    setsid();
+    if (options->cwd && chdir(options->cwd) < 0)
+        return errno;
+    error = place_descriptors(options);
+    if (error == 0 && setrlimit(RLIMIT_NOFILE, &options->descriptors) < 0)
+        error = errno;
+    if (error == 0 && options->change_user)
+        error = change_user(options);
+    if (error)
+        return error;
+    reset_signals(mask);
+    execve(options->arguments[0], options->arguments, options->environment);
+    return errno;
+}
+
+int spawn(const struct spawn_options *options, pid_t *ret_pid) {
+    volatile int error = 0; /* written by the child on our memory */
+    sigset_t all;
+    sigset_t mask;
+    pid_t pid;
+
+    sigfillset(&all);
+    sigemptyset(&mask);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    pid = vfork();
+    if (pid == 0) {
+        error = become_worker(options, &mask);
+        _exit(127);
+    }
+    if (pid < 0)
+        error = errno;
+    sigprocmask(SIG_SETMASK, &mask, NULL);
+    if (error)
+        return uv_translate_sys_error(error); /* the child that failed is reaped as an orphan */
+    *ret_pid = pid;
+    return 0;
+}

@@ -1,0 +1,34 @@
+/* Starts a worker process.
+ *
+ * vfork, so that a start costs no copy of the master's memory. The worker gets its own session, the
+ * signal dispositions and the mask of a fresh program, the descriptor limit that we were started
+ * with, and exactly the descriptors that are named here. Nobody is notified: its end comes with
+ * SIGCHLD (reaper.h). */
+#ifndef BATON_MASTER_SPAWN_H
+#define BATON_MASTER_SPAWN_H
+
+#include <stdbool.h>
+#include <sys/resource.h>
+#include <sys/types.h>
+
+/* What the worker's channel is called there, as NODE_CHANNEL_FD says. */
+#define SPAWN_CHANNEL_DESCRIPTOR 3
+
+struct spawn_options {
+    char *const *arguments;   /* the program's path first; ends with NULL */
+    char *const *environment; /* ends with NULL */
+    const char *cwd;          /* or NULL: ours */
+    int input;                /* becomes standard input */
+    int output;               /* standard output and error; -1: ours */
+    int error;
+    int channel; /* becomes SPAWN_CHANNEL_DESCRIPTOR; -1: none */
+    struct rlimit descriptors;
+    bool change_user; /* setgroups, setresgid, setresuid, no new privileges */
+    uid_t uid;
+    gid_t gid;
+};
+
+/* 0 with *ret_pid, or the UV_E* of whatever failed up to exec itself. */
+int spawn(const struct spawn_options *options, pid_t *ret_pid);
+
+#endif

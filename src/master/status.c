@@ -1,0 +1,128 @@
+#include "master/status.h"
+
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *state_color(enum child_state state) {
+    switch (state) {
+    case CHILD_READY:
+        return "\x1b[32m";
+    case CHILD_STARTING:
+    case CHILD_ONLINE:
+        return "\x1b[34m";
+    case CHILD_DRAINING:
+    case CHILD_EXITED:
+        break;
+    }
+    return "\x1b[31m";
+}
+
+static void print_uptime(char *text, size_t size, uint64_t ms) {
+    uint64_t seconds = ms / 1000;
+
+    if (seconds < 60)
+        snprintf(text, size, "%" PRIu64 "s", seconds);
+    else if (seconds < 3600)
+        snprintf(text, size, "%" PRIu64 "m", seconds / 60);
+    else if (seconds < 86400)
+        snprintf(text, size, "%" PRIu64 "h", seconds / 3600);
+    else
+        snprintf(text, size, "%" PRIu64 "D", seconds / 86400);
+}
+
+static int print_worker(struct buffer *out, const struct snapshot_worker *worker, bool color) {
+    const struct child_counts *counts = &worker->counts;
+    char open[24] = "-";
+    char uptime[24] = "-";
+    char pid[16] = "-";
+
+    if (counts->open >= 0)
+        snprintf(open, sizeof open, "%" PRId64, counts->open);
+    if (worker->pid) {
+        snprintf(pid, sizeof pid, "%d", (int)worker->pid);
+        print_uptime(uptime, sizeof uptime, worker->uptime_ms);
+    }
+    return buffer_print(out,
+                        "%6u %8s %s%-9s%s %6s %10" PRIu64 " %12" PRIu64 " %6s %8" PRIu64
+                        " %9" PRIu64 " %8" PRIu64 " %6.1f%% %7.1fmb\n",
+                        worker->slot, pid, color ? state_color(worker->state) : "",
+                        child_state_name(worker->state), color ? "\x1b[0m" : "", uptime,
+                        counts->handed, counts->acknowledged, open, counts->waiting,
+                        counts->refused + counts->returned, worker->restarts, worker->cpu_percent,
+                        (double)worker->memory / 1048576);
+}
+
+static int print_listener(struct buffer *out, const struct snapshot_listener *listener) {
+    return buffer_print(out, "  %s  accepted %" PRIu64 ", in line %" PRIu64 "%s%s\n",
+                        listener->address, listener->accepted, listener->waiting,
+                        listener->gave_up ? ", some let go" : "",
+                        listener->accepting ? "" : ", paused");
+}
+
+int status_table(struct buffer *out, const struct snapshot *snapshot, bool color) {
+    const char *open = !snapshot->wants_connections ? ""
+                       : snapshot->follows_connections
+                           ? ", open connections from the kernel"
+                           : ", open connections unknown: going by those handed and not taken";
+    int result = buffer_print(out, "%s%s%s  policy %s%s\n", color ? "\x1b[1m" : "", snapshot->name,
+                              color ? "\x1b[0m" : "", snapshot->policy, open);
+
+    for (size_t i = 0; i < snapshot->listener_count && result == 0; i++)
+        result = print_listener(out, &snapshot->listeners[i]);
+    if (result == 0)
+        result = buffer_print(out, "%6s %8s %-9s %6s %10s %12s %6s %8s %9s %8s %7s %9s\n", "worker",
+                              "pid", "state", "uptime", "handed", "acknowledged", "open", "waiting",
+                              "returned", "restarts", "cpu", "memory");
+    for (size_t i = 0; i < snapshot->worker_count && result == 0; i++)
+        result = print_worker(out, &snapshot->workers[i], color);
+    return result;
+}
+
+static json_t *listener_json(const struct snapshot_listener *listener) {
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "address", listener->address,
+                     "accepted", (json_int_t)listener->accepted, "waiting",
+                     (json_int_t)listener->waiting, "gave_up", (json_int_t)listener->gave_up,
+                     "paused_total", (json_int_t)listener->paused, "starved_total",
+                     (json_int_t)listener->starved, "paused", !listener->accepting);
+}
+
+static json_t *worker_json(const struct snapshot_worker *worker) {
+    const struct child_counts *counts = &worker->counts;
+
+    return json_pack(
+        "{s:i, s:i, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o, s:I, s:I, s:f, s:I}", "slot",
+        (int)worker->slot, "pid", (int)worker->pid, "state", child_state_name(worker->state),
+        "uptime_ms", (json_int_t)worker->uptime_ms, "handed", (json_int_t)counts->handed,
+        "acknowledged", (json_int_t)counts->acknowledged, "refused", (json_int_t)counts->refused,
+        "returned", (json_int_t)counts->returned, "waiting", (json_int_t)counts->waiting, "open",
+        counts->open >= 0 ? json_integer(counts->open) : json_null(), "restarts",
+        (json_int_t)worker->restarts, "stuck", (json_int_t)worker->stuck, "cpu",
+        worker->cpu_percent, "memory", (json_int_t)worker->memory);
+}
+
+static json_t *snapshot_json(const struct snapshot *snapshot) {
+    json_t *listeners = json_array();
+    json_t *workers = json_array();
+
+    for (size_t i = 0; i < snapshot->listener_count; i++)
+        json_array_append_new(listeners, listener_json(&snapshot->listeners[i]));
+    for (size_t i = 0; i < snapshot->worker_count; i++)
+        json_array_append_new(workers, worker_json(&snapshot->workers[i]));
+    return json_pack("{s:s, s:s, s:b, s:I, s:o, s:o}", "app", snapshot->name, "policy",
+                     snapshot->policy, "follows_connections", snapshot->follows_connections,
+                     "reloads", (json_int_t)snapshot->reloads, "listeners", listeners, "workers",
+                     workers);
+}
+
+int status_json(struct buffer *out, const struct snapshot *snapshot) {
+    json_t *object = snapshot_json(snapshot);
+    char *text = object ? json_dumps(object, JSON_COMPACT) : NULL;
+    int result = text ? buffer_print(out, "%s\n", text) : UV_ENOMEM;
+
+    free(text);
+    json_decref(object);
+    return result;
+}

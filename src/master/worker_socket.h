@@ -1,0 +1,46 @@
+/* The worker socket: an abstract Unix socket on which workers that do not speak Node's protocol ask
+ * for listeners.
+ *
+ * The happy path: a worker connects, sends one request, and gets one answer; both are records, so
+ * nothing is ever half there. It can fail when the request is malformed, bears no worker's token or
+ * comes from another user: it is answered with an error and counted, or just closed. Whoever
+ * connects and says nothing is closed when WORKER_SOCKET_PENDING_MAX others have come.
+ * start/close(cb). */
+#ifndef BATON_MASTER_WORKER_SOCKET_H
+#define BATON_MASTER_WORKER_SOCKET_H
+
+#include "base/list.h"
+#include "ipc/native_protocol.h"
+
+#include <stdint.h>
+#include <sys/types.h>
+#include <uv.h>
+
+#define WORKER_SOCKET_NAME_MAX    64
+#define WORKER_SOCKET_PENDING_MAX 64
+
+struct worker_socket_events {
+    /* A well-formed request: fills in the reply and a descriptor to send along, which stays ours,
+     * or -1. The answer is UV_EACCES in reply->error when nobody has that token. */
+    void (*request)(void *owner, const struct native_request *request, uid_t uid,
+                    struct native_reply *reply, int *ret_descriptor);
+};
+
+struct worker_socket {
+    int descriptor;
+    uv_poll_t poll;
+    char name[WORKER_SOCKET_NAME_MAX]; /* without the leading NUL; for the workers' environment */
+    const struct worker_socket_events *events;
+    void *owner;
+    struct list pending; /* connections that have not said anything yet, oldest first */
+    unsigned pending_count;
+    unsigned handles; /* that must be closed before the owner's memory may go */
+    uint64_t rejected_total;
+    void (*on_closed)(void *owner);
+};
+
+int worker_socket_start(struct worker_socket *socket, uv_loop_t *loop,
+                        const struct worker_socket_events *events, void *owner);
+void worker_socket_close(struct worker_socket *socket, void (*on_closed)(void *owner));
+
+#endif
