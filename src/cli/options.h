@@ -1,0 +1,39 @@
+/* Options of a command: one table gives their parsing and their help text, so that the two cannot
+ * drift apart. */
+#ifndef BATON_CLI_OPTIONS_H
+#define BATON_CLI_OPTIONS_H
+
+#include <stdio.h>
+
+#define OPTIONS_MAX 64
+
+struct cli_option {
+    const char *name;  /* without dashes */
+    char letter;       /* or 0 */
+    const char *value; /* what stands for the value in the help text, NULL when it takes none;
+                          "[X]": it may be left out */
+    const char
+        *expects;     /* "a number of 1 or more", for the message when the value is none of that */
+    const char *help; /* one line; NULL: accepted for old habits' sake, not listed */
+    /* Applies it; `value` is NULL when none was given. 0 or a UV_E*, UV_EINVAL for a value that it
+     * cannot take. */
+    int (*apply)(void *target, const char *value);
+};
+
+/* What is left of a command line; borrowed from argv. */
+struct cli_words {
+    char **words; /* that are no options, in order */
+    int count;
+    char **rest; /* what stood behind "--" */
+    int rest_count;
+};
+
+/* Applies the options in argv[1…], wherever they stand before a "--", to `target`. `options` ends
+ * with a NULL name. 0, or UV_EINVAL after one sentence on standard error. */
+int options_parse(int argc, char **argv, const struct cli_option *options, void *target,
+                  struct cli_words *ret_words);
+
+/* Prints the table for people. */
+void options_print(FILE *file, const struct cli_option *options);
+
+#endif

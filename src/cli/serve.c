@@ -1,0 +1,94 @@
+#include "base/text.h"
+#include "cli/command.h"
+#include "cli/options.h"
+#include "cli/run_options.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+#define DEFAULT_PORT 8080
+
+static void print_help(void) {
+    puts("Usage: baton serve [OPTIONS] [DIR] [PORT]\n"
+         "\n"
+         "Serves the files of DIR (.) on PORT (8080) with the built-in HTTP worker. With -i N it "
+         "does so with N\n"
+         "workers behind a master; all other options are then those of baton run:");
+    options_print(stdout, run_options);
+    puts("\nFor experiments it also answers /hello, /echo, /sleep/MS, /burn/MS and /whoami.");
+}
+
+static int parse_words(const struct cli_words *words, struct cli_serve *serve) {
+    struct stat status;
+    int64_t port = DEFAULT_PORT;
+
+    serve->directory = words->count > 0 ? words->words[0] : ".";
+    if (words->count > 2) {
+        fprintf(stderr, "baton: serve takes a directory and a port\n");
+        return UV_EINVAL;
+    }
+    if (words->count == 2 && text_to_number(words->words[1], 0, 65535, &port) < 0) {
+        fprintf(stderr, "baton: the port must be a number from 0 to 65535, not '%s'\n",
+                words->words[1]);
+        return UV_EINVAL;
+    }
+    if (stat(serve->directory, &status) < 0 || !S_ISDIR(status.st_mode)) {
+        fprintf(stderr, "baton: there is no directory '%s'\n", serve->directory);
+        return UV_EINVAL;
+    }
+    serve->port = (uint16_t)port;
+    return 0;
+}
+
+/* The app whose program is this binary itself. */
+static int complete_settings(const struct cli_serve *serve, struct settings *settings) {
+    char error[SETTINGS_ERROR_MAX];
+    char port[8];
+    int result;
+
+    snprintf(port, sizeof port, "%u", serve->port);
+    result = settings_set_text(&settings->script, "/proc/self/exe");
+    if (result == 0)
+        result = text_list_add(&settings->args, "serve");
+    if (result == 0)
+        result = text_list_add(&settings->args, serve->directory);
+    if (result == 0)
+        result = text_list_add(&settings->args, port);
+    if (result == 0 && !settings->name)
+        result = settings_set_text(&settings->name, "serve");
+    if (result == 0 && !settings->policy)
+        result = settings_set_text(&settings->policy, "rr");
+    if (result == 0)
+        result = run_check_policy(settings->policy);
+    if (result == 0 && settings_check(settings, error) < 0) {
+        fprintf(stderr, "baton: %s\n", error);
+        result = UV_EINVAL;
+    }
+    return result;
+}
+
+enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve) {
+    struct run_flags flags = {.help = false};
+    enum cli_verdict verdict = CLI_WRONG;
+    struct cli_words words;
+
+    *serve = (struct cli_serve){.directory = NULL};
+    settings_init(&flags.settings);
+    if (options_parse(argc, argv, run_options, &flags, &words) < 0)
+        goto done;
+    if (flags.help) {
+        print_help();
+        verdict = CLI_SHOWN;
+        goto done;
+    }
+    if (parse_words(&words, serve) < 0)
+        goto done;
+    serve->balanced = flags.settings.instances_given;
+    if (serve->balanced && complete_settings(serve, &flags.settings) < 0)
+        goto done;
+    verdict = CLI_GO;
+done:
+    serve->settings = flags.settings;
+    return verdict;
+}
