@@ -22,6 +22,7 @@
 #include <uv.h>
 
 #define SAMPLE_MS          1000
+#define SAME_SIGNAL_MS     100
 #define DESCRIPTOR_RESERVE 64 /* kept free of clients: for starting workers and answering them */
 
 static const int signal_numbers[] = {SIGINT, SIGTERM, SIGHUP, SIGUSR1};
@@ -41,7 +42,8 @@ struct master {
     struct app_events app_events;
     struct rlimit descriptors; /* as we were started with */
     int null_input;
-    int stop_signal; /* the first that told us to stop, or 0 */
+    int stop_signal;  /* the first that told us to stop, or 0 */
+    uint64_t stop_ms; /* when that was */
     int exit_code;
 };
 
@@ -171,12 +173,17 @@ static void on_stop_signal(struct master *master, int number) {
     if (!master->app)
         return;
     if (master->stop_signal) {
+        /* One wish may come through several hands: the terminal, and a shell or make that passes it
+         * on. */
+        if (clock_ms() - master->stop_ms < SAME_SIGNAL_MS)
+            return;
         log_warning("second signal: ending the workers at once");
         master->exit_code = 128 + number;
         app_kill(master->app);
         return;
     }
     master->stop_signal = number;
+    master->stop_ms = clock_ms();
     log_info("stopping %s", master->settings->name);
     app_stop(master->app, APP_STOPPED);
 }
