@@ -2,12 +2,12 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define DISTANCE_MAX 63
+#define LARGEST      9007199254740992.0 /* 2^53: whole numbers are exact up to here */
 
 int text_to_number(const char *text, int64_t low, int64_t high, int64_t *ret_value) {
     char *end;
@@ -46,9 +46,9 @@ static int number_with_unit(const char *text, const struct unit *units, uint64_t
         if (strcasecmp(end, unit->name) != 0)
             continue;
         value *= unit->factor;
-        if (!isfinite(value) || value > 9007199254740992.0)
+        if (!(value <= LARGEST))
             return -EINVAL;
-        *ret_value = (uint64_t)llround(value);
+        *ret_value = (uint64_t)(value + 0.5);
         return 0;
     }
     return -EINVAL;
