@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define OUTPUT_MAX (64 * 1024) /* answers to pipelined requests are sent together, up to this */
+#define OUTPUT_MAX 65536 /* answers to pipelined requests are sent together, up to this */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
 

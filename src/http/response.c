@@ -3,7 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
-#define FIXED_SIZE 320 /* more than all headers take that have a known length */
+#define FIXED_SIZE 320 /* more than all headers of a known length take, and a NUL */
 
 const char *http_reason(int status) {
     static const struct {
@@ -51,10 +51,7 @@ bool http_status_has_body(int status) {
 /* Each of these writes at `end`, where there is room, and returns the new end. */
 
 static char *put(char *end, const char *text) {
-    size_t length = strlen(text);
-
-    memcpy(end, text, length);
-    return end + length;
+    return stpcpy(end, text);
 }
 
 static char *put_number(char *end, uint64_t number) {

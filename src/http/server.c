@@ -9,11 +9,11 @@
 #define TICK_MS 250
 
 const struct http_server_options http_server_default_options = {
-    .header_timeout_ms = 10 * 1000,
-    .body_timeout_ms = 30 * 1000,
-    .write_timeout_ms = 30 * 1000,
-    .idle_timeout_ms = 60 * 1000,
-    .linger_ms = 2 * 1000,
+    .header_timeout_ms = 10000,
+    .body_timeout_ms = 30000,
+    .write_timeout_ms = 30000,
+    .idle_timeout_ms = 60000,
+    .linger_ms = 2000,
     .drain_grace_ms = 1000,
 };
 

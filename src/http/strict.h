@@ -19,9 +19,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HTTP_HEAD_MAX    (16 * 1024) /* request line and headers; a trailer likewise: else 431 */
-#define HTTP_TARGET_MAX  (8 * 1024)  /* request target: else 414 */
-#define HTTP_HEADERS_MAX 100         /* header lines, trailers included: else 431 */
+#define HTTP_HEAD_MAX    16384 /* request line and headers; a trailer likewise: else 431 */
+#define HTTP_TARGET_MAX  8192  /* request target: else 414 */
+#define HTTP_HEADERS_MAX 100   /* header lines, trailers included: else 431 */
 
 enum http_strict_event {
     HTTP_STRICT_MORE, /* all bytes are well formed so far, and more must come */

@@ -5,7 +5,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define TURN_MAX (1024 * 1024) /* bytes of a file in one call */
+#define TURN_MAX 1048576 /* bytes of a file in one call */
 
 void http_transmission_init(struct http_transmission *transmission) {
     *transmission = (struct http_transmission){.file = -1};

@@ -16,9 +16,9 @@
 #include <string.h>
 #include <uv.h>
 
-#define ACCEPT_BATCH   64  /* clients in one go, before those who are being served get a turn */
-#define SHORTAGE_MS    100 /* how long to leave clients in line when no descriptor is free */
-#define STOP_BATCH_MAX 65536
+#define ACCEPT_BATCH   64   /* clients in one go, before those who are being served get a turn */
+#define SHORTAGE_MS    100  /* how long to leave clients in line when no descriptor is free */
+#define STOP_BATCH_MAX 1024 /* more than a listener has in line */
 
 struct serve {
     uv_loop_t loop;
@@ -106,15 +106,20 @@ static void on_shortage_over(uv_timer_t *timer) {
     (void)uv_poll_start(&serve->listening, UV_READABLE, on_listening);
 }
 
+/* Whether accepting can go on after a pause. */
+static bool is_passing(int result) {
+    return result == 0 || result == -EAGAIN || result == -EMFILE || result == -ENFILE ||
+           result == -ENOBUFS || result == -ENOMEM;
+}
+
 static void on_listening(uv_poll_t *poll, int status, int events) {
     struct serve *serve = poll->data;
     int result = accept_clients(serve, ACCEPT_BATCH);
 
-    (void)status; /* what is wrong with the listener, baton_accept() has told */
     (void)events;
-    if (result == 0 || result == -EAGAIN)
+    if (status == 0 && (result == 0 || result == -EAGAIN))
         return;
-    if (result == -EMFILE || result == -ENFILE || result == -ENOBUFS || result == -ENOMEM) {
+    if (is_passing(result)) {
         uv_poll_stop(poll);
         uv_timer_start(&serve->shortage, on_shortage_over, SHORTAGE_MS, 0);
         return;

@@ -14,8 +14,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define ECHO_BODY_MAX  (1024 * 1024)
-#define OTHER_BODY_MAX (64 * 1024) /* nobody reads it; what is longer is not worth waiting for */
+#define ECHO_BODY_MAX  1048576
+#define OTHER_BODY_MAX 65536 /* nobody reads it; what is longer is not worth waiting for */
 #define SLEEP_MAX_MS   60000
 #define BURN_MAX_MS    10000
 #define TEXT_TYPE      "text/plain; charset=utf-8"

@@ -33,7 +33,7 @@ static void test_both_ways(void **state) {
 
 static void test_every_day_comes_back(void **state) {
     (void)state;
-    for (int64_t day = 0; day < 366 * 400; day++) {
+    for (int64_t day = 0; day < 146400; day++) {
         char text[HTTP_DATE_SIZE];
         int64_t parsed = -1;
 
