@@ -159,16 +159,20 @@ def test_a_client_that_all_workers_fail_is_not_served_twice(start, primary):
     assert len(app.events("exit")) == 1
 
 
-def test_worker_that_dies_young_is_given_up(start):
-    """Again and again, backing off, and then no more: with a reason, and exit code 2."""
-    app = start("baton", "young_death.js", ready=False, instances=1,
+@pytest.mark.parametrize("script, reason, code", [
+    ("young_death.js", "no configuration found", 1),
+    ("short_life.js", "short of breath", 2),
+], ids=["before it serves", "after it served"])
+def test_worker_that_dies_young_is_given_up(start, script, reason, code):
+    """Again and again, backing off, and then no more: the reason can be read."""
+    app = start("baton", script, ready=False, instances=1,
                 flags=["--max-restarts", 3, "--exp-backoff-restart-delay", 10])
-    assert app.wait_exit(30) == 2
+    assert app.wait_exit(30) == code
     app.stdout.join()
     app.stderr.join()
-    output = app.stdout.text() + app.stderr.text()
-    assert 2 <= output.count("no configuration found") <= 5
-    assert "3" in app.stderr.text()
+    own = [line for line in app.stderr.text().splitlines() if line.startswith("[baton]")]
+    assert app.stderr.text().count(f"Error: {reason}" if code == 2 else reason) == 4
+    assert "3" in own[-1] or "4" in own[-1], own
     assert not app.leftovers()
 
 

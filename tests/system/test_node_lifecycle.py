@@ -2,6 +2,7 @@
 import os
 import signal
 import subprocess
+import time
 
 import pytest
 
@@ -10,6 +11,8 @@ from support.clients import Load, get, open_socket, outcomes, read_reply, reques
 from support.wait import until
 
 STOP_SIGNALS = [signal.SIGTERM, signal.SIGINT]
+PATIENT = ["--drain-timeout", 30000, "--kill-timeout", 30000]
+IMPATIENT = ["--drain-timeout", 300, "--kill-timeout", 300]
 
 
 def start_request(port, path):
@@ -33,33 +36,52 @@ def test_stop_lets_requests_finish(start, primary, number):
 
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_second_signal_ends_at_once(start, number):
-    app = start("baton", "routes.js", instances=2, flags=["--kill-timeout", 30000])
+    app = start("baton", "routes.js", instances=2, flags=PATIENT)
     client = start_request(app.port, "/sleep/20000")
     assert get(app.port, "/whoami").outcome == "ok"
     app.signal(number)
     until(lambda: get(app.port).outcome == "refused", 5, "the drain to begin")
+    time.sleep(0.2)  # closer together they would be one signal that came through several hands
     assert app.process.poll() is None
     app.signal(number)
-    app.wait_exit(2)
+    assert app.wait_exit(2) == 128 + number
     assert read_reply(client, 2).outcome == "reset"
-    until(lambda: not app.leftovers(), 2, "the workers' end")
+    assert not app.leftovers()
 
 
-def test_worker_that_does_not_stop_is_killed(start):
-    app = start("baton", "routes.js", instances=2, flags=["--kill-timeout", 300])
-    client = start_request(app.port, "/sleep/20000")
+def test_signal_that_comes_twice_at_once_is_one(start):
+    """The terminal sends Ctrl-C to all, and a shell or make passes it on as well."""
+    app = start("baton", "routes.js", instances=2)
+    client = start_request(app.port, "/sleep/600")
+    assert get(app.port, "/whoami").outcome == "ok"
+    app.signal(signal.SIGINT)
+    time.sleep(0.01)
+    app.signal(signal.SIGINT)
+    assert read_reply(client).outcome == "ok"
+    assert app.wait_exit() == 0
+
+
+@pytest.mark.parametrize("path", ["/sleep/20000", "/block/20000"])
+def test_worker_that_does_not_stop_is_ended(start, path):
+    app = start("baton", "routes.js", instances=2, flags=IMPATIENT)
+    client = start_request(app.port, path)
     assert get(app.port, "/whoami").outcome == "ok"
     app.stop(timeout=5)
     assert read_reply(client, 2).outcome == "reset"
     assert not app.leftovers()
 
 
-def test_stop_with_a_blocked_worker(start):
-    app = start("baton", "routes.js", instances=2, flags=["--kill-timeout", 300])
-    start_request(app.port, "/block/20000")
-    app.wait_events("blocking")
+def test_idle_connections_do_not_hold_up_the_end(start):
+    """Silent and upgraded clients are never finished: they get the drain time and no more."""
+    app = start("baton", "upgrade.js", instances=2, flags=IMPATIENT)
+    silent = [open_socket(app.port) for _ in range(4)]
+    upgraded = open_socket(app.port)
+    upgraded.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+    assert upgraded.recv(12) == b"HTTP/1.1 101"
     app.stop(timeout=5)
     assert not app.leftovers()
+    for client in [*silent, upgraded]:
+        client.close()
 
 
 def test_stop_while_workers_start(start, primary):

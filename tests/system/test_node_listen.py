@@ -153,7 +153,7 @@ def test_port_taken_by_another_process_until_it_is_free(start, primary, script, 
 
 
 def test_exclusive_servers_are_the_worker_s_own(start, primary):
-    app = start_listening(start, primary, {"port": 0, "exclusive": True})
+    app = start_listening(start, primary, {"port": 0, "exclusive": True}, ready=False)
     ports = {event["pid"]: event["at"]["port"] for event in app.wait_events("listening", 2)}
     assert len(set(ports.values())) == 2
     for pid, port in ports.items():

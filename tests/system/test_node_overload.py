@@ -193,12 +193,15 @@ def test_all_but_one_stopped(start, primary):
     assert outcomes(crowd.finish()) == {"ok": 40}
 
 
-def test_more_clients_than_descriptors(start):
-    """150 clients at once, all held for a while, with room for 64 descriptors in the master and in
-    each worker: they wait, and all are served. (libuv's own accept drops them.)"""
-    app = start("baton", "routes.js", instances=2, wrap=["prlimit", "--nofile=64"])
-    crowd = Crowd(app.port, 150, "/sleep/300")
-    assert outcomes(crowd.finish(20)) == {"ok": 150}
+def test_more_clients_than_descriptors(start, primary):
+    """150 clients at once, all held for a while, with room for 64 descriptors in the primary and in
+    each worker: under Baton they wait, and all are served; libuv's accept drops them."""
+    app = start(primary, "routes.js", instances=2, wrap=["prlimit", "--nofile=64"])
+    replies = Crowd(app.port, 150, "/sleep/300").finish(20 if primary == "baton" else 3)
+    if primary == "node":
+        assert outcomes(replies)["ok"] < 150
+        return
+    assert outcomes(replies) == {"ok": 150}
     assert len(app.events("listening")) == 2, "no worker died of it"
 
 

@@ -114,7 +114,7 @@ class App:
             if condition(status):
                 return status
             assert time.monotonic() < end, f"status never as wanted\n{self.transcript()}"
-            time.sleep(0.02)
+            time.sleep(0.05)
 
     # Signals and the end.
 
@@ -137,8 +137,13 @@ class App:
         return procfs.with_environment(self.mark)
 
     def transcript(self):
+        """What happened, for the message of a failed assertion; only the last status line."""
+        lines = self.stdout.text().splitlines()
+        statuses = [line for line in lines if '"listeners"' in line]
+        shown = [line for line in lines if line not in statuses] + statuses[-1:]
         return (f"{' '.join(map(str, self.process.args))}\n--- exit code {self.process.poll()}\n"
-                f"--- stdout\n{self.stdout.text()[-6000:]}\n--- stderr\n{self.stderr.text()[-6000:]}")
+                + "\n".join(["--- stdout", *shown[-60:], "--- stderr"])
+                + "\n" + self.stderr.text()[-6000:])
 
     def close(self):
         """Ends everything; an AssertionError when the primary had crashed."""
