@@ -272,19 +272,11 @@ static bool settle_full(struct dispatcher *dispatcher, uint64_t now_ms) {
     return found;
 }
 
-static int32_t pick(struct dispatcher *dispatcher, const struct client *client, uint64_t now_ms) {
-    int32_t slot = policy_pick(dispatcher->policy, client->key);
-
-    if (slot == POLICY_NONE && settle_full(dispatcher, now_ms))
-        slot = policy_pick(dispatcher->policy, client->key);
-    return slot;
-}
-
 /* Moves clients from the line to the outboxes of the members that the policy names. */
 static void deal(struct dispatcher *dispatcher, struct list *round, uint64_t now_ms) {
     LIST_EACH(node, following, &dispatcher->waiting) {
         struct client *client = LIST_ENTRY(node, struct client, node);
-        int32_t slot = pick(dispatcher, client, now_ms);
+        int32_t slot = policy_pick(dispatcher->policy, client->key);
         struct member *member;
 
         if (slot == POLICY_NONE && dispatcher->policy->type->keyed)
@@ -311,17 +303,24 @@ static void announce_credit(struct dispatcher *dispatcher) {
     dispatcher->events->credit(dispatcher->owner);
 }
 
-void dispatcher_run(struct dispatcher *dispatcher, uint64_t now_ms) {
-    if (!list_empty(&dispatcher->waiting)) {
-        struct list round;
+static void run_round(struct dispatcher *dispatcher, uint64_t now_ms) {
+    struct list round;
 
-        list_init(&round);
-        deal(dispatcher, &round, now_ms);
-        while (!list_empty(&round))
-            send_outbox(LIST_ENTRY(list_pop_front(&round), struct member, in_round));
-        if (!list_empty(&dispatcher->waiting))
-            need_tick(dispatcher);
-    }
+    list_init(&round);
+    deal(dispatcher, &round, now_ms);
+    while (!list_empty(&round))
+        send_outbox(LIST_ENTRY(list_pop_front(&round), struct member, in_round));
+}
+
+void dispatcher_run(struct dispatcher *dispatcher, uint64_t now_ms) {
+    if (!list_empty(&dispatcher->waiting))
+        run_round(dispatcher, now_ms);
+    /* Whoever still waits does so for a full window: it may have room by now, or is watched from
+     * here on. */
+    while (!list_empty(&dispatcher->waiting) && settle_full(dispatcher, now_ms))
+        run_round(dispatcher, now_ms);
+    if (!list_empty(&dispatcher->waiting))
+        need_tick(dispatcher);
     announce_credit(dispatcher);
 }
 
