@@ -188,6 +188,7 @@ static void dispatch(struct http_connection *connection) {
     struct http_server *server = connection->server;
 
     connection->handling = true;
+    enter(connection, HTTP_PHASE_HANDLING); /* so that whatever comes next begins its time anew */
     server->handler->on_request(server->owner, connection, connection->request);
 }
 

@@ -451,6 +451,37 @@ static void test_idle_and_silent_clients_are_closed(void **state) {
     tear_down(&fixture);
 }
 
+/* The idle time begins anew with each answer, even to requests that arrive whole. */
+static void test_a_busy_client_is_not_idle(void **state) {
+    struct fixture fixture;
+
+    (void)state;
+    set_up_with(&fixture, &quick);
+    for (uint64_t i = 1, until = clock_ms() + 1000; clock_ms() < until; i++) {
+        send_text(&fixture, REQUEST("/a"));
+        WAIT_FOR(&fixture, fixture.server.answered == i);
+        assert_false(fixture.client_sees_end);
+        usleep(20 * 1000);
+    }
+    tear_down(&fixture);
+}
+
+/* So does the time for the headers with each request. */
+static void test_each_request_has_its_own_time(void **state) {
+    struct fixture fixture;
+
+    (void)state;
+    set_up_with(&fixture, &quick);
+    send_text(&fixture, "GET /a HTTP/1.1\r\n");
+    for (uint64_t i = 1, until = clock_ms() + 1000; clock_ms() < until; i++) {
+        send_text(&fixture, "Host: h\r\n\r\nGET /a HTTP/1.1\r\n");
+        WAIT_FOR(&fixture, fixture.server.answered == i);
+        assert_false(has(&fixture, " 408 "));
+        usleep(20 * 1000);
+    }
+    tear_down(&fixture);
+}
+
 static void test_a_client_that_takes_nothing_is_closed(void **state) {
     struct fixture fixture;
 
@@ -579,6 +610,8 @@ int main(void) {
         cmocka_unit_test(test_slow_headers),
         cmocka_unit_test(test_a_late_body),
         cmocka_unit_test(test_idle_and_silent_clients_are_closed),
+        cmocka_unit_test(test_a_busy_client_is_not_idle),
+        cmocka_unit_test(test_each_request_has_its_own_time),
         cmocka_unit_test(test_a_client_that_takes_nothing_is_closed),
         cmocka_unit_test(test_a_loop_that_was_held_up),
         cmocka_unit_test(test_drain_answers_what_is_open),
