@@ -246,6 +246,20 @@ static void send_outbox(struct member *member) {
     dispatcher_refresh(member);
 }
 
+/* However it was noticed, an acknowledgement is a sign of life. */
+static void count_acknowledged(struct member *member, uint32_t count, uint64_t now_ms) {
+    member->unacknowledged -= count < member->unacknowledged ? count : member->unacknowledged;
+    if (member->probed)
+        member->probed = false;
+    else
+        member->acknowledged_total += count;
+    member->progress_ms = now_ms;
+    member->stuck = false;
+    member->refusal_delay_ms = 0;
+    update_busy(member->dispatcher, member);
+    dispatcher_refresh(member);
+}
+
 /* Asks members with a full window what they have received since; those that are still full are
  * watched. True when one has room now. */
 static bool settle_full(struct dispatcher *dispatcher, uint64_t now_ms) {
@@ -261,12 +275,7 @@ static bool settle_full(struct dispatcher *dispatcher, uint64_t now_ms) {
             member->delivery->watch(member, true);
             continue;
         }
-        member->unacknowledged -=
-            received < member->unacknowledged ? received : member->unacknowledged;
-        member->acknowledged_total += received;
-        member->progress_ms = now_ms;
-        update_busy(dispatcher, member);
-        dispatcher_refresh(member);
+        count_acknowledged(member, received, now_ms);
         found = found || is_available(member);
     }
     return found;
@@ -327,19 +336,8 @@ void dispatcher_run(struct dispatcher *dispatcher, uint64_t now_ms) {
 /* --- what workers answer --- */
 
 void dispatcher_acknowledged(struct member *member, uint32_t count, uint64_t now_ms) {
-    struct dispatcher *dispatcher = member->dispatcher;
-
-    member->unacknowledged -= count < member->unacknowledged ? count : member->unacknowledged;
-    if (member->probed)
-        member->probed = false;
-    else
-        member->acknowledged_total += count;
-    member->progress_ms = now_ms;
-    member->stuck = false;
-    member->refusal_delay_ms = 0;
-    update_busy(dispatcher, member);
-    dispatcher_refresh(member);
-    dispatcher_run(dispatcher, now_ms);
+    count_acknowledged(member, count, now_ms);
+    dispatcher_run(member->dispatcher, now_ms);
 }
 
 void dispatcher_refused(struct member *member, struct client *client, uint64_t now_ms) {
@@ -393,11 +391,13 @@ static void mark_stuck(struct dispatcher *dispatcher, struct member *member, uin
     if (!member->delivery->take_back(member, false))
         return;
     member->unacknowledged = 0;
-    if (!member->delivery->probe)
-        return;
-    member->delivery->probe(member);
-    member->probed = true;
-    member->unacknowledged = 1;
+    if (member->delivery->probe) {
+        member->delivery->probe(member);
+        member->probed = true;
+        member->unacknowledged = 1;
+    }
+    update_busy(dispatcher, member);
+    dispatcher_refresh(member);
 }
 
 static void check_progress(struct dispatcher *dispatcher, struct member *member, uint64_t now_ms) {
