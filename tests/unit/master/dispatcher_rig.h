@@ -383,6 +383,9 @@ static inline void rig_check(const struct rig *rig) {
     assert_int_equal(dispatcher->resting_count, resting);
     if (!list_empty(&dispatcher->busy) || dispatcher->waiting_count > 0 || resting > 0)
         assert_true(dispatcher->ticking);
+    /* Nobody waits while somebody is free, except for the one worker whose turn it is. */
+    if (!rig->spy->policy.type->keyed && strcmp(rig->spy->real->type->name, "rr") != 0)
+        assert_true(dispatcher->waiting_count == 0 || credit == 0);
     if (dispatcher->thirsty)
         assert_true(dispatcher->waiting_count > DISPATCHER_LINE_MAX / 2 ||
                     dispatcher_credit(dispatcher) == 0);
