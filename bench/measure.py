@@ -110,10 +110,10 @@ def end_marked(variable):
 
 
 class Clients:
-    """bench_load, and not wrk: measured here against the same master, wrk spends 15 to 20 % more
+    """bench_load, and not wrk: measured here against the same master, wrk spends about 15 % more
     processor time per short connection, which on two cores the measured master has to do without,
     and its latency starts only when the request is sent, so that the wait for the connection is
-    missing (p50 half as long). On keep-alive connections the two agree."""
+    missing (p50 half as long). On keep-alive connections their rates agree."""
 
     def __init__(self, program, connections):
         self.program = program
