@@ -49,6 +49,18 @@ void accept_delivery_close(struct accept_way *way, void (*on_closed)(void *owner
     accept_socket_destroy(&way->socket);
 }
 
+static void trace(struct accept_way *way, int kind, const struct client *client,
+                  uint64_t sequence) {
+    struct accept_trace crossing = {.kind = kind,
+                                    .member = way->member,
+                                    .client = client,
+                                    .sequence = sequence,
+                                    .record_size = way->socket.record_size};
+
+    if (way->trace)
+        way->trace(way->owner, &crossing);
+}
+
 static unsigned accept_send(struct member *member, struct client **clients, unsigned count) {
     struct accept_way *way = member->way;
     struct accept_socket_client records[BATCH];
@@ -63,8 +75,7 @@ static unsigned accept_send(struct member *member, struct client **clients, unsi
     if (taken < 0)
         return 0; /* the worker is gone: its exit brings them back */
     for (int i = 0; i < taken; i++) {
-        if (way->trace)
-            way->trace(way->owner, member, clients[i], sequence + 1 + (uint64_t)i);
+        trace(way, ACCEPT_TRACE_CLIENT, clients[i], sequence + 1 + (uint64_t)i);
         client_destroy(clients[i]);
     }
     way->sent += (uint32_t)taken;
@@ -115,6 +126,7 @@ static bool accept_take_back(struct member *member, bool dead) {
         if (!client)
             continue;
         count++;
+        trace(way, ACCEPT_TRACE_TAKEN_BACK, client, returned.sequence);
         dispatcher_return(member, client);
     }
     way->sent = 0;
@@ -126,8 +138,10 @@ static bool accept_take_back(struct member *member, bool dead) {
 static void accept_probe(struct member *member) {
     struct accept_way *way = member->way;
 
-    if (accept_socket_probe(&way->socket) == 0)
-        way->sent = 1;
+    if (accept_socket_probe(&way->socket) < 0)
+        return;
+    way->sent = 1;
+    trace(way, ACCEPT_TRACE_PROBE, NULL, 0);
 }
 
 const struct delivery accept_delivery = {

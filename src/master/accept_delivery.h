@@ -14,13 +14,21 @@
 extern const struct delivery
     accept_delivery; /* for member.delivery; member.way is a struct accept_way */
 
+/* One record that crosses, for --trace. */
+struct accept_trace {
+    enum { ACCEPT_TRACE_CLIENT, ACCEPT_TRACE_TAKEN_BACK, ACCEPT_TRACE_PROBE } kind;
+    const struct member *member;
+    const struct client *client; /* NULL for a probe */
+    uint64_t sequence;
+    uint32_t record_size;
+};
+
 struct accept_way {
     struct accept_socket socket;
     struct member *member;
     uv_poll_t poll;
     uint32_t sent; /* records sent and not known to be received */
-    void (*trace)(void *owner, const struct member *member, const struct client *client,
-                  uint64_t sequence);
+    void (*trace)(void *owner, const struct accept_trace *crossing); /* or NULL */
     void *owner;
     void (*on_closed)(void *owner);
 };

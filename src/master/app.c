@@ -89,11 +89,9 @@ static void close_listener(struct listener *listener) {
 }
 
 static void complain_of_bind(struct app *app, const struct listener_key *key, int error) {
-    struct listener unbound = {.key = *key};
-    char text[LISTENER_TEXT_MAX];
+    char text[ADDRESS_TEXT_MAX];
 
-    memcpy(&unbound.bound, &key->address, key->length);
-    listener_describe(&unbound, text);
+    address_describe(&key->address.any, key->length, text);
     if (error == UV_EADDRINUSE)
         log_error("%s: %s is in use by another program", app->settings->name, text);
     else
@@ -180,7 +178,7 @@ static void on_expired(void *owner, struct member *member, uint64_t held_ms) {
 }
 
 static void on_failed(void *owner, struct listener *listener, int error) {
-    char text[LISTENER_TEXT_MAX];
+    char text[ADDRESS_TEXT_MAX];
 
     (void)owner;
     listener_describe(listener, text);
@@ -472,12 +470,11 @@ static void on_ended(void *owner, struct child *child) {
     finish_if_empty(app);
 }
 
-static void on_trace(void *owner, const struct child *child, bool outgoing, const char *text,
-                     size_t length, int descriptor) {
+static void on_trace(void *owner, const struct trace_message *message) {
     struct app *app = owner;
 
     if (app->events->trace)
-        app->events->trace(app->owner, child, outgoing, text, length, descriptor);
+        app->events->trace(app->owner, message);
 }
 
 static const struct child_events child_events = {.listen = on_listen,

@@ -15,6 +15,7 @@
 #include "master/connection_watch.h"
 #include "master/listener.h"
 #include "master/restart.h"
+#include "master/trace.h"
 
 #include <sys/resource.h>
 #include <uv.h>
@@ -34,8 +35,7 @@ struct app_events {
     void (*serving)(void *owner, struct app *app,
                     const struct listener *listener); /* a new address */
     void (*ready)(void *owner, struct app *app);      /* all slots are, for the first time */
-    void (*trace)(void *owner, const struct child *child, bool outgoing, const char *text,
-                  size_t length, int descriptor); /* or NULL */
+    void (*trace)(void *owner, const struct trace_message *message); /* or NULL */
 };
 
 /* What the app needs of the master; all of it outlives the app. */

@@ -20,6 +20,7 @@
 #include "master/listener.h"
 #include "master/member.h"
 #include "master/output.h"
+#include "master/trace.h"
 
 #include <sys/resource.h>
 #include <uv.h>
@@ -49,8 +50,7 @@ struct child_events {
     /* The process is gone and so is everything it held; the record follows when this returns. */
     void (*ended)(void *owner, struct child *child);
     /* Each line and descriptor that crosses, for --trace; NULL when nobody looks. */
-    void (*trace)(void *owner, const struct child *child, bool outgoing, const char *text,
-                  size_t length, int descriptor);
+    void (*trace)(void *owner, const struct trace_message *message);
 };
 
 /* One membership: the dispatcher's view, the accept socket if it has one, and the listener. */

@@ -9,14 +9,13 @@
 #define BATON_MASTER_LISTENER_H
 
 #include "base/list.h"
+#include "master/address.h"
 #include "master/dispatcher.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <uv.h>
-
-#define LISTENER_TEXT_MAX 128
 
 enum listener_kind { LISTENER_TCP, LISTENER_UNIX, LISTENER_UDP };
 
@@ -107,9 +106,8 @@ void listener_close(struct listener *listener,
  * before the end, whoever comes later is refused at once. */
 void listener_finish(struct listener *listener);
 
-/* "http://"-less text of the address: "127.0.0.1:8080", "[::]:8080", a path; and the port, 0 for a
- * Unix socket. */
-void listener_describe(const struct listener *listener, char text[LISTENER_TEXT_MAX]);
+/* The bound address as text, and its port, 0 for a Unix socket. */
+void listener_describe(const struct listener *listener, char text[ADDRESS_TEXT_MAX]);
 uint16_t listener_port(const struct listener *listener);
 
 #endif

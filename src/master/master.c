@@ -78,22 +78,15 @@ static void on_sample(uv_timer_t *timer) {
         print_status(master);
 }
 
-static void on_trace(void *owner, const struct child *child, bool outgoing, const char *text,
-                     size_t length, int descriptor) {
+static void on_trace(void *owner, const struct trace_message *message) {
     struct master *master = owner;
-    struct trace_message message = {.slot = child->slot,
-                                    .outgoing = outgoing,
-                                    .text = text,
-                                    .length = length,
-                                    .descriptor = descriptor};
     char line[TRACE_LINE_MAX];
     struct timespec now;
     struct tm parts;
 
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &parts);
-    trace_format(line, &message,
-                 (uint32_t)(parts.tm_hour * 3600 + parts.tm_min * 60 + parts.tm_sec),
+    trace_format(line, message, (uint32_t)(parts.tm_hour * 3600 + parts.tm_min * 60 + parts.tm_sec),
                  (uint32_t)(now.tv_nsec / 1000));
     output_log_line(&master->output, line);
 }
@@ -101,7 +94,7 @@ static void on_trace(void *owner, const struct child *child, bool outgoing, cons
 /* --- the app's announcements --- */
 
 static void on_serving(void *owner, struct app *app, const struct listener *listener) {
-    char text[LISTENER_TEXT_MAX];
+    char text[ADDRESS_TEXT_MAX];
 
     (void)owner;
     listener_describe(listener, text);

@@ -1,9 +1,12 @@
 #include "master/native_worker.h"
 
+#include "master/address.h"
 #include "master/child.h"
+#include "master/client.h"
 #include "master/dispatcher.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,18 +31,89 @@ int native_worker_key(const struct native_request *request, struct listener_key 
     return family == AF_UNIX && ret_key->length > sizeof family ? 0 : UV_EINVAL;
 }
 
-static void trace_client(void *owner, const struct member *member, const struct client *client,
-                         uint64_t sequence) {
-    struct child *child = owner;
-    char text[64];
-    int length;
+/* --- tracing --- */
+
+static void trace(const struct child *child, struct trace_message *message, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+static void trace(const struct child *child, struct trace_message *message, const char *format,
+                  ...) {
+    char text[ADDRESS_TEXT_MAX + 96];
+    va_list arguments;
+
+    va_start(arguments, format);
+    vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    message->slot = child->slot;
+    message->text = text;
+    message->text_length = strlen(text);
+    child->events->trace(child->owner, message);
+}
+
+static void trace_record(void *owner, const struct accept_trace *crossing) {
+    const struct child *child = owner;
+    struct trace_message message = {
+        .outgoing = true, .length = crossing->record_size, .descriptor = -1};
+    unsigned long long sequence = crossing->sequence;
+    char address[ADDRESS_TEXT_MAX] = "";
 
     if (!child->events->trace)
         return;
-    length = snprintf(text, sizeof text, "client %llu of listener %u", (unsigned long long)sequence,
-                      member->id);
-    child->events->trace(child->owner, child, true, text, (size_t)length, client->descriptor);
+    if (crossing->client) {
+        message.descriptor = crossing->client->descriptor;
+        address_describe(&crossing->client->address.any, crossing->client->address_length, address);
+    }
+    switch (crossing->kind) {
+    case ACCEPT_TRACE_CLIENT:
+        trace(child, &message, "client %llu of listener %u, from %s", sequence,
+              crossing->member->id, address);
+        break;
+    case ACCEPT_TRACE_TAKEN_BACK:
+        message.outgoing = false;
+        trace(child, &message, "client %llu of listener %u taken back", sequence,
+              crossing->member->id);
+        break;
+    case ACCEPT_TRACE_PROBE:
+        trace(child, &message, "probe of listener %u: does anybody receive?", crossing->member->id);
+        break;
+    }
 }
+
+static const char *type_name(uint16_t type) {
+    static const char *const names[] = {"?", "LISTEN", "CLOSE", "READY", "LOAD"};
+
+    return names[type < sizeof names / sizeof names[0] ? type : 0];
+}
+
+static void trace_request(const struct child *child, const struct native_request *request) {
+    struct trace_message message = {.length = sizeof *request, .descriptor = -1};
+    char address[ADDRESS_TEXT_MAX] = "";
+
+    if (!child->events->trace)
+        return;
+    if (request->address_length >= sizeof(sa_family_t))
+        address_describe((const struct sockaddr *)(const void *)request->address,
+                         request->address_length, address);
+    trace(child, &message, "%s listener %u value %d %s", type_name(request->type),
+          request->listener, request->value, address);
+}
+
+static void trace_reply(const struct child *child, const struct native_reply *reply,
+                        int descriptor) {
+    struct trace_message message = {
+        .outgoing = true, .length = sizeof *reply, .descriptor = descriptor};
+    char address[ADDRESS_TEXT_MAX] = "";
+
+    if (!child->events->trace)
+        return;
+    if (reply->address_length >= sizeof(sa_family_t))
+        address_describe((const struct sockaddr *)(const void *)reply->address,
+                         reply->address_length, address);
+    trace(child, &message, "reply to %s: %s%s listener %u %s", type_name(reply->type),
+          reply->error ? uv_err_name(reply->error) : "done",
+          reply->flags & NATIVE_SHARED ? ", shared" : "", reply->listener, address);
+}
+
+/* --- requests --- */
 
 static int open_way(struct child *child, struct child_member *member) {
     const struct listener *listener = member->listener;
@@ -53,7 +127,7 @@ static int open_way(struct child *child, struct child_member *member) {
     if (result < 0)
         return result;
     member->way.owner = child;
-    member->way.trace = trace_client;
+    member->way.trace = trace_record;
     return 0;
 }
 
@@ -119,6 +193,7 @@ static int on_load(struct child *child, int32_t load) {
 void child_native_request(struct child *child, const struct native_request *request,
                           struct native_reply *reply, int *ret_descriptor) {
     *ret_descriptor = -1;
+    trace_request(child, request);
     if (child->state == CHILD_STARTING)
         child_set_state(child, CHILD_ONLINE);
     switch (request->type) {
@@ -139,6 +214,7 @@ void child_native_request(struct child *child, const struct native_request *requ
     default:
         reply->error = UV_ENOTSUP;
     }
+    trace_reply(child, reply, *ret_descriptor);
 }
 
 void native_worker_finish(struct child *child) {

@@ -360,8 +360,15 @@ static void on_drained(void *owner) {
 static void on_trace(void *owner, bool outgoing, const char *line, size_t length, int descriptor) {
     struct child *child = owner;
 
+    struct trace_message message = {.slot = child->slot,
+                                    .outgoing = outgoing,
+                                    .text = line,
+                                    .text_length = length,
+                                    .length = length,
+                                    .descriptor = descriptor};
+
     if (child->events->trace)
-        child->events->trace(child->owner, child, outgoing, line, length, descriptor);
+        child->events->trace(child->owner, &message);
 }
 
 const struct node_channel_events node_worker_events = {

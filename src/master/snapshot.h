@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 struct snapshot_listener {
-    char address[LISTENER_TEXT_MAX];
+    char address[ADDRESS_TEXT_MAX];
     uint64_t accepted;
     uint64_t waiting;
     uint64_t gave_up; /* clients that no worker took in time */

@@ -6,7 +6,7 @@
 
 size_t trace_format(char line[TRACE_LINE_MAX], const struct trace_message *message,
                     uint32_t seconds, uint32_t microseconds) {
-    size_t length = message->length;
+    size_t length = message->text_length;
     char descriptor[24] = "";
     int prefix;
 

@@ -15,8 +15,9 @@
 struct trace_message {
     uint32_t slot;
     bool outgoing;
-    const char *text;
-    size_t length;
+    const char *text; /* the line itself, or for a binary record what it says */
+    size_t text_length;
+    size_t length;  /* bytes that cross */
     int descriptor; /* its number here in the master; -1: none */
 };
 

@@ -1,0 +1,18 @@
+/* Socket addresses as text. */
+#ifndef BATON_MASTER_ADDRESS_H
+#define BATON_MASTER_ADDRESS_H
+
+#include <stdint.h>
+#include <sys/socket.h>
+
+#define ADDRESS_TEXT_MAX 128
+
+/* "127.0.0.1:8080", "[::]:8080", a path, "@name" for an abstract Unix socket, "unix" for one
+ * without a name. */
+void address_describe(const struct sockaddr *address, socklen_t length,
+                      char text[ADDRESS_TEXT_MAX]);
+
+/* The port in host order, 0 where there is none. */
+uint16_t address_port(const struct sockaddr *address);
+
+#endif
