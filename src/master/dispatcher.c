@@ -230,7 +230,10 @@ static void put_back(struct member *member, struct client **clients, unsigned co
     block(member);
 }
 
-static void send_outbox(struct member *member) {
+/* True when its way was full: others may be free for its clients. */
+static bool send_outbox(struct member *member) {
+    bool full = false;
+
     while (!list_empty(&member->outbox)) {
         struct client *clients[BATCH];
         unsigned count = 0;
@@ -241,9 +244,11 @@ static void send_outbox(struct member *member) {
         taken = member->blocked ? 0 : member->delivery->send(member, clients, count);
         if (taken < count)
             put_back(member, clients + taken, count - taken);
+        full = full || taken < count;
     }
     update_busy(member->dispatcher, member);
     dispatcher_refresh(member);
+    return full;
 }
 
 /* However it was noticed, an acknowledgement is a sign of life. */
@@ -312,22 +317,25 @@ static void announce_credit(struct dispatcher *dispatcher) {
     dispatcher->events->credit(dispatcher->owner);
 }
 
-static void run_round(struct dispatcher *dispatcher, uint64_t now_ms) {
+/* True when clients were put back that others may be free for. */
+static bool run_round(struct dispatcher *dispatcher, uint64_t now_ms) {
     struct list round;
+    bool full = false;
 
     list_init(&round);
     deal(dispatcher, &round, now_ms);
     while (!list_empty(&round))
-        send_outbox(LIST_ENTRY(list_pop_front(&round), struct member, in_round));
+        full |= send_outbox(LIST_ENTRY(list_pop_front(&round), struct member, in_round));
+    return full;
 }
 
 void dispatcher_run(struct dispatcher *dispatcher, uint64_t now_ms) {
-    if (!list_empty(&dispatcher->waiting))
-        run_round(dispatcher, now_ms);
+    bool again = true;
+
     /* Whoever still waits does so for a full window: it may have room by now, or is watched from
      * here on. */
-    while (!list_empty(&dispatcher->waiting) && settle_full(dispatcher, now_ms))
-        run_round(dispatcher, now_ms);
+    while (!list_empty(&dispatcher->waiting) && (again || settle_full(dispatcher, now_ms)))
+        again = run_round(dispatcher, now_ms);
     if (!list_empty(&dispatcher->waiting))
         need_tick(dispatcher);
     announce_credit(dispatcher);
