@@ -8,8 +8,8 @@ import pytest
 from support.clients import Crowd, get, outcomes
 from support.wait import until
 
-MUST_BE_CUT = ["no_json", "deep", "endless"]
-MAY_STAY = ["ignorable", "wrong_types", "wrong_acknowledgements", "descriptors"]
+MUST_BE_CUT = ["no_json", "endless"]
+MAY_STAY = ["ignorable", "deep", "wrong_types", "wrong_acknowledgements", "descriptors"]
 
 
 def start_hostile(start, tmp_path, mode, **options):

@@ -45,6 +45,16 @@ def test_messages_to_the_primary_disturb_nothing(start, primary, size):
     assert len(app.workers()) == 1 and len(app.events("listening")) == 1
 
 
+@pytest.mark.parametrize("message", ["nested", "surrogate", "nul", "huge", "separators", "proto",
+                                     "empty", "command", "number"])
+def test_odd_messages_to_the_primary_disturb_nothing(start, primary, message):
+    """Whatever JSON.stringify() makes is a message: none may cost the worker its life."""
+    app = start(primary, "routes.js", instances=1)
+    assert get(app.port, f"/send-odd/{message}").json() in ({"error": None}, {})
+    assert outcomes(get(app.port, "/whoami") for _ in range(3)) == {"ok": 3}
+    assert len(app.workers()) == 1 and len(app.events("listening")) == 1
+
+
 def test_messages_under_load(start, primary):
     app = start(primary, "routes.js", instances=2)
     with Load(app.port, threads=4, path="/send/200000") as load:

@@ -26,6 +26,19 @@ def test_a_worker_that_ends_is_started_again(start, primary, action):
         assert sorted(worker.slot for worker in status.workers) == [0, 1]
 
 
+def test_the_instance_number_belongs_to_the_slot(start):
+    app = start("baton", "routes.js", instances=3)
+    before = {answer["pid"]: answer["instance"] for answer in
+              (get(app.port, "/whoami").json() for _ in range(9))}
+    victim = app.workers()[1]
+    os.kill(victim, signal.SIGKILL)
+    app.wait_replaced([victim])
+    after = {answer["pid"]: answer["instance"] for answer in
+             (get(app.port, "/whoami").json() for _ in range(9))}
+    (newcomer,) = set(after) - set(before)
+    assert after[newcomer] == before[victim]
+
+
 def test_each_worker_dead_in_turn(start, primary):
     """One stale worker must stall nobody while others are ready. Node's primary may lose the
     client that it hands over before it has seen the end of the worker; Baton takes it back."""
@@ -177,7 +190,7 @@ def test_worker_that_dies_young_is_given_up(start, script, reason, code):
 
 
 def test_many_kills_leave_the_right_number(start):
-    app = start("baton", "hello.js", instances=2, flags=["--max-restarts", 1000])
+    app = start("baton", "hello.js", instances=2, flags=["--min-uptime", 0])
     for _ in range(20):
         victim = app.workers()[0]
         os.kill(victim, signal.SIGKILL)

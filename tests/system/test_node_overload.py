@@ -1,5 +1,6 @@
 """Full workers, blocked workers, odd clients, few descriptors: nobody is dropped, nothing spins."""
 import collections
+import json
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import pytest
 
 from support import procfs
 from support.clients import Crowd, abort, get, open_socket, outcomes, read_reply
+from support.ports import free_port
 from support.primary import APPS
 
 
@@ -229,6 +231,21 @@ def test_clients_beyond_the_kernel_backlog_wait_in_the_kernel(start):
     assert status.accepted() < 400
     os.kill(worker, signal.SIGCONT)
     assert outcomes(crowd.finish(20)) == {"ok": 400}
+
+
+def test_full_channel_mixes_up_nobody(start):
+    """More hand-overs than a channel holds, to a stopped worker with two servers: on SIGCONT each
+    client reaches the server that it asked for."""
+    ports = [free_port(), free_port()]
+    app = start("baton", "listen.js", instances=1, window=1000,
+                arguments=[json.dumps({"port": port}) for port in ports])
+    app.wait_events("listening", 2)
+    os.kill(app.workers()[0], signal.SIGSTOP)
+    crowds = [[Crowd(port, 1) for port in ports] for _ in range(350)]
+    os.kill(app.workers()[0], signal.SIGCONT)
+    replies = [[crowd.finish()[0] for crowd in pair] for pair in crowds]
+    assert outcomes(reply for pair in replies for reply in pair) == {"ok": 700}
+    assert all([reply.json()["index"] for reply in pair] == [0, 1] for pair in replies)
 
 
 def test_idle_master_uses_no_cpu(start):

@@ -71,7 +71,7 @@ def no_json(channel):
 
 def deep(channel):
     """A message, and a user's message, that nest deeper than any stack."""
-    nested = b"[" * 200_000 + b"]" * 200_000
+    nested = b"[" * 20_000 + b"]" * 20_000
     channel.sendall(nested + b"\n")
     channel.sendall(b'{"cmd":"NODE_CLUSTER","act":"queryServer","data":' + nested + b"}\n")
 

@@ -1,4 +1,4 @@
-// A server whose paths make it do what a test needs: /ACTION or /ACTION/NUMBER.
+// A server whose paths make it do what a test needs: /ACTION or /ACTION/OPERAND.
 'use strict';
 const cluster = require('node:cluster');
 const http = require('node:http');
@@ -24,18 +24,37 @@ function whoAmI() {
   };
 }
 
+function nested(levels) {
+  let value = [];
+  for (let i = 0; i < levels; i++) value = i % 2 ? [value] : { value };
+  return value;
+}
+
+const odd = {
+  nested: nested(1000),
+  surrogate: '\ud800',
+  nul: { 'a\u0000b': 'c\u0000d' },
+  huge: [2 ** 70, 2 ** 63, -(2 ** 63), Number.MAX_VALUE, 5e-324],
+  separators: '\u2028\u2029\n\r',
+  proto: JSON.parse('{"__proto__": {"cmd": "NODE_CLUSTER"}}'),
+  empty: '',
+  command: { cmd: 'NODE_', act: 'close' },
+  number: { cmd: 7, ack: 0 },
+};
+
 const actions = {
   whoami: (number, done) => done(whoAmI()),
-  sleep: (number, done) => setTimeout(done, number, { pid: process.pid }),
+  sleep: (number, done) => setTimeout(done, Number(number), { pid: process.pid }),
   block: (number, done) => {
     event('blocking');
-    blockFor(number);
+    blockFor(Number(number));
     done({ pid: process.pid });
   },
-  big: (number, done) => done('x'.repeat(number)),
-  send: (number, done) => process.send('x'.repeat(number), (error) => done({ error })),
+  big: (number, done) => done('x'.repeat(Number(number))),
+  send: (number, done) => process.send('x'.repeat(Number(number)), (error) => done({ error })),
+  'send-odd': (name, done) => process.send(odd[name], (error) => done({ error })),
   throw: () => setImmediate(() => { throw new Error('thrown on purpose'); }),
-  exit: (number) => process.exit(number),
+  exit: (number) => process.exit(Number(number)),
   'process-disconnect': (number, done) => {
     done({ pid: process.pid });
     setImmediate(() => process.disconnect());
@@ -50,14 +69,14 @@ const actions = {
   },
   relisten: (number, done) => {
     done({ pid: process.pid });
-    server.close(() => setTimeout(listen, number));
+    server.close(() => setTimeout(listen, Number(number)));
   },
 };
 
 const server = http.createServer((request, response) => {
-  const [, action, number] = request.url.split('/');
+  const [, action, operand] = request.url.split('/');
   if (!(action in actions)) return response.writeHead(404).end();
-  actions[action](Number(number), (answer) => response.end(JSON.stringify(answer)));
+  actions[action](operand, (answer) => response.end(JSON.stringify(answer)));
 });
 
 function listen() {
