@@ -277,6 +277,7 @@ int child_add_member(struct child *child, const struct child_listen_request *req
     member->member.child = child;
     member->member.id = child->next_member++;
     member->member.window = child->settings->window ? child->settings->window : 1;
+    member->member.open = listener->wants_cookies ? 0 : POLICY_OPEN_UNKNOWN;
     member->listener = listener;
     member->child = child;
     listener->members++;

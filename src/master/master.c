@@ -51,17 +51,19 @@ struct master {
 
 static void print_status(struct master *master) {
     const struct settings *settings = master->settings;
+    struct status_view view = {.color = master->output.color};
     struct snapshot snapshot;
     struct buffer text;
     int result;
 
+    output_size(&view.columns, &view.rows);
     if (!master->app || snapshot_take(&snapshot, master->app, clock_ms()) < 0)
         return;
     buffer_init(&text);
     if (settings->status_json)
         result = status_json(&text, &snapshot);
     else
-        result = status_table(&text, &snapshot, master->output.color);
+        result = status_table(&text, &snapshot, &view);
     if (result == 0)
         output_table(&master->output, buffer_data(&text), buffer_length(&text));
     buffer_clear(&text);

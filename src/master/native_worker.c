@@ -27,8 +27,15 @@ int native_worker_key(const struct native_request *request, struct listener_key 
             memcmp(&ret_key->address.ipv6.sin6_addr, &in6addr_any, sizeof in6addr_any) == 0;
         return ret_key->length == sizeof ret_key->address.ipv6 ? 0 : UV_EINVAL;
     }
+    if (family != AF_UNIX || ret_key->length <= sizeof family)
+        return UV_EINVAL;
     ret_key->kind = LISTENER_UNIX;
-    return family == AF_UNIX && ret_key->length > sizeof family ? 0 : UV_EINVAL;
+    /* A path must end within the structure, for it is a file's name later; an abstract name need
+     * not. */
+    if (ret_key->address.local.sun_path[0] &&
+        !memchr(ret_key->address.local.sun_path, '\0', sizeof ret_key->address.local.sun_path))
+        return UV_ENAMETOOLONG;
+    return 0;
 }
 
 /* --- tracing --- */

@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
+#include <sys/ioctl.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -192,6 +192,17 @@ void output_source_close(struct output_source *source, void (*on_closed)(void *o
     uv_close((uv_handle_t *)&source->retry, on_handle_closed);
     close(source->descriptor);
     source->descriptor = -1;
+}
+
+void output_size(unsigned *ret_columns, unsigned *ret_rows) {
+    struct winsize size = {.ws_col = 0};
+
+    *ret_columns = 0;
+    *ret_rows = 0;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) < 0)
+        return;
+    *ret_columns = size.ws_col;
+    *ret_rows = size.ws_row;
 }
 
 void output_log_line(void *owner, const char *line) {

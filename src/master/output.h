@@ -50,6 +50,9 @@ int output_source_start(struct output_source *source, uv_loop_t *loop, struct ou
 /* Writes what is left, an unfinished line too. on_closed comes from the loop. */
 void output_source_close(struct output_source *source, void (*on_closed)(void *owner), void *owner);
 
+/* The terminal's size in characters; 0 and 0 when standard output is none. */
+void output_size(unsigned *ret_columns, unsigned *ret_rows);
+
 /* One line of our own, without newline; `owner` is the output, so that it can serve as log sink. */
 void output_log_line(void *owner, const char *line);
 

@@ -33,26 +33,58 @@ static void print_uptime(char *text, size_t size, uint64_t ms) {
         snprintf(text, size, "%" PRIu64 "D", seconds / 86400);
 }
 
-static int print_worker(struct buffer *out, const struct snapshot_worker *worker, bool color) {
+static bool is_wide(const struct status_view *view) {
+    return view->columns == 0 || view->columns >= STATUS_WIDE;
+}
+
+static int print_heading(struct buffer *out, const struct status_view *view) {
+    if (is_wide(view))
+        return buffer_print(out, "%6s %8s %-9s %6s %10s %12s %6s %8s %9s %8s %7s %9s\n", "worker",
+                            "pid", "state", "uptime", "handed", "acknowledged", "open", "waiting",
+                            "returned", "restarts", "cpu", "memory");
+    return buffer_print(out, "%6s %-8s %8s %12s %6s %7s %8s %6s %8s\n", "worker", "state", "handed",
+                        "acknowledged", "open", "waiting", "restarts", "cpu", "memory");
+}
+
+static int print_wide(struct buffer *out, const struct snapshot_worker *worker, const char *state,
+                      const char *open) {
     const struct child_counts *counts = &worker->counts;
-    char open[24] = "-";
     char uptime[24] = "-";
     char pid[16] = "-";
 
-    if (counts->open >= 0)
-        snprintf(open, sizeof open, "%" PRId64, counts->open);
     if (worker->pid) {
         snprintf(pid, sizeof pid, "%d", (int)worker->pid);
         print_uptime(uptime, sizeof uptime, worker->uptime_ms);
     }
     return buffer_print(out,
-                        "%6u %8s %s%-9s%s %6s %10" PRIu64 " %12" PRIu64 " %6s %8" PRIu64
-                        " %9" PRIu64 " %8" PRIu64 " %6.1f%% %7.1fmb\n",
-                        worker->slot, pid, color ? state_color(worker->state) : "",
-                        child_state_name(worker->state), color ? "\x1b[0m" : "", uptime,
-                        counts->handed, counts->acknowledged, open, counts->waiting,
-                        counts->refused + counts->returned, worker->restarts, worker->cpu_percent,
-                        (double)worker->memory / 1048576);
+                        "%6u %8s %s %6s %10" PRIu64 " %12" PRIu64 " %6s %8" PRIu64 " %9" PRIu64
+                        " %8" PRIu64 " %6.1f%% %7.1fmb\n",
+                        worker->slot, pid, state, uptime, counts->handed, counts->acknowledged,
+                        open, counts->waiting, counts->refused + counts->returned, worker->restarts,
+                        worker->cpu_percent, (double)worker->memory / 1048576);
+}
+
+static int print_narrow(struct buffer *out, const struct snapshot_worker *worker, const char *state,
+                        const char *open) {
+    const struct child_counts *counts = &worker->counts;
+
+    return buffer_print(
+        out, "%6u %s %8" PRIu64 " %12" PRIu64 " %6s %7" PRIu64 " %8" PRIu64 " %5.1f%% %6.1fmb\n",
+        worker->slot, state, counts->handed, counts->acknowledged, open, counts->waiting,
+        worker->restarts, worker->cpu_percent, (double)worker->memory / 1048576);
+}
+
+static int print_worker(struct buffer *out, const struct snapshot_worker *worker,
+                        const struct status_view *view) {
+    char open[24] = "-";
+    char state[32];
+
+    if (worker->counts.open >= 0)
+        snprintf(open, sizeof open, "%" PRId64, worker->counts.open);
+    snprintf(state, sizeof state, "%s%-*s%s", view->color ? state_color(worker->state) : "",
+             is_wide(view) ? 9 : 8, child_state_name(worker->state), view->color ? "\x1b[0m" : "");
+    return is_wide(view) ? print_wide(out, worker, state, open)
+                         : print_narrow(out, worker, state, open);
 }
 
 static int print_listener(struct buffer *out, const struct snapshot_listener *listener) {
@@ -62,22 +94,38 @@ static int print_listener(struct buffer *out, const struct snapshot_listener *li
                         listener->accepting ? "" : ", paused");
 }
 
-int status_table(struct buffer *out, const struct snapshot *snapshot, bool color) {
-    const char *open = !snapshot->wants_connections ? ""
-                       : snapshot->follows_connections
-                           ? ", open connections from the kernel"
-                           : ", open connections unknown: going by those handed and not taken";
-    int result = buffer_print(out, "%s%s%s  policy %s%s\n", color ? "\x1b[1m" : "", snapshot->name,
-                              color ? "\x1b[0m" : "", snapshot->policy, open);
+static int print_title(struct buffer *out, const struct snapshot *snapshot, bool color) {
+    const char *open = !snapshot->wants_connections    ? ""
+                       : snapshot->follows_connections ? ", open connections from the kernel"
+                                                       : ", open connections unknown here";
+
+    return buffer_print(out, "%s%s%s  policy %s%s\n", color ? "\x1b[1m" : "", snapshot->name,
+                        color ? "\x1b[0m" : "", snapshot->policy, open);
+}
+
+/* How many workers fit below the title, the listeners and the heading, with a line to spare for the
+ * cursor. */
+static size_t fitting_workers(const struct snapshot *snapshot, const struct status_view *view) {
+    size_t others = snapshot->listener_count + 4;
+
+    if (view->rows == 0 || snapshot->worker_count + others <= view->rows + 1u)
+        return snapshot->worker_count;
+    return view->rows > others ? view->rows - others : 0;
+}
+
+int status_table(struct buffer *out, const struct snapshot *snapshot,
+                 const struct status_view *view) {
+    size_t workers = fitting_workers(snapshot, view);
+    int result = print_title(out, snapshot, view->color);
 
     for (size_t i = 0; i < snapshot->listener_count && result == 0; i++)
         result = print_listener(out, &snapshot->listeners[i]);
     if (result == 0)
-        result = buffer_print(out, "%6s %8s %-9s %6s %10s %12s %6s %8s %9s %8s %7s %9s\n", "worker",
-                              "pid", "state", "uptime", "handed", "acknowledged", "open", "waiting",
-                              "returned", "restarts", "cpu", "memory");
-    for (size_t i = 0; i < snapshot->worker_count && result == 0; i++)
-        result = print_worker(out, &snapshot->workers[i], color);
+        result = print_heading(out, view);
+    for (size_t i = 0; i < workers && result == 0; i++)
+        result = print_worker(out, &snapshot->workers[i], view);
+    if (result == 0 && workers < snapshot->worker_count)
+        result = buffer_print(out, "%6s and %zu more\n", "…", snapshot->worker_count - workers);
     return result;
 }
 
