@@ -20,8 +20,11 @@ int native_worker_key(const struct native_request *request, struct listener_key 
     memcpy(&ret_key->address, request->address, request->address_length);
     ret_key->length = request->address_length;
     family = ret_key->address.any.sa_family;
-    if (family == AF_INET)
+    if (family == AF_INET) {
+        /* Callers seldom set what fills it up, and keys are compared whole. */
+        memset(ret_key->address.ipv4.sin_zero, 0, sizeof ret_key->address.ipv4.sin_zero);
         return ret_key->length == sizeof ret_key->address.ipv4 ? 0 : UV_EINVAL;
+    }
     if (family == AF_INET6) {
         ret_key->any_host =
             memcmp(&ret_key->address.ipv6.sin6_addr, &in6addr_any, sizeof in6addr_any) == 0;
@@ -63,8 +66,6 @@ static void trace_record(void *owner, const struct accept_trace *crossing) {
     unsigned long long sequence = crossing->sequence;
     char address[ADDRESS_TEXT_MAX] = "";
 
-    if (!child->events->trace)
-        return;
     if (crossing->client) {
         message.descriptor = crossing->client->descriptor;
         address_describe(&crossing->client->address.any, crossing->client->address_length, address);
@@ -95,7 +96,7 @@ static void trace_request(const struct child *child, const struct native_request
     struct trace_message message = {.length = sizeof *request, .descriptor = -1};
     char address[ADDRESS_TEXT_MAX] = "";
 
-    if (!child->events->trace)
+    if (!child->settings->trace)
         return;
     if (request->address_length >= sizeof(sa_family_t))
         address_describe((const struct sockaddr *)(const void *)request->address,
@@ -110,7 +111,7 @@ static void trace_reply(const struct child *child, const struct native_reply *re
         .outgoing = true, .length = sizeof *reply, .descriptor = descriptor};
     char address[ADDRESS_TEXT_MAX] = "";
 
-    if (!child->events->trace)
+    if (!child->settings->trace)
         return;
     if (reply->address_length >= sizeof(sa_family_t))
         address_describe((const struct sockaddr *)(const void *)reply->address,
@@ -134,7 +135,7 @@ static int open_way(struct child *child, struct child_member *member) {
     if (result < 0)
         return result;
     member->way.owner = child;
-    member->way.trace = trace_record;
+    member->way.trace = child->settings->trace ? trace_record : NULL;
     return 0;
 }
 

@@ -8,6 +8,7 @@
 #include "policy/policy.h"
 
 #include <arpa/inet.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,8 +50,10 @@ static int ipv6_key(const struct node_listen_request *request, struct listener_k
     snprintf(host, sizeof host, "%s", request->has_address ? request->address : "::");
     scope = strchr(host, '%');
     if (scope) {
-        *scope = '\0';
-        key->address.ipv6.sin6_scope_id = (uint32_t)strtoul(scope + 1, NULL, 10);
+        *scope++ = '\0';
+        key->address.ipv6.sin6_scope_id = if_nametoindex(scope);
+        if (key->address.ipv6.sin6_scope_id == 0)
+            key->address.ipv6.sin6_scope_id = (uint32_t)strtoul(scope, NULL, 10);
     }
     key->address.ipv6.sin6_family = AF_INET6;
     key->address.ipv6.sin6_port = htons((uint16_t)request->port);
@@ -367,7 +370,7 @@ static void on_trace(void *owner, bool outgoing, const char *line, size_t length
                                     .length = length,
                                     .descriptor = descriptor};
 
-    if (child->events->trace)
+    if (child->settings->trace)
         child->events->trace(child->owner, &message);
 }
 

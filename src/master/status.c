@@ -1,5 +1,7 @@
 #include "master/status.h"
 
+#include "base/text.h"
+
 #include <inttypes.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -94,12 +96,22 @@ static int print_listener(struct buffer *out, const struct snapshot_listener *li
                         listener->accepting ? "" : ", paused");
 }
 
+#define NAME_TEXT_MAX 256
+
+/* A name may be any bytes: those of a file's name, for one. */
+static void print_name(char text[NAME_TEXT_MAX], const char *name) {
+    text_escape_utf8(text, NAME_TEXT_MAX, name, strlen(name));
+}
+
 static int print_title(struct buffer *out, const struct snapshot *snapshot, bool color) {
     const char *open = !snapshot->wants_connections    ? ""
                        : snapshot->follows_connections ? ", open connections from the kernel"
                                                        : ", open connections unknown here";
 
-    return buffer_print(out, "%s%s%s  policy %s%s\n", color ? "\x1b[1m" : "", snapshot->name,
+    char name[NAME_TEXT_MAX];
+
+    print_name(name, snapshot->name);
+    return buffer_print(out, "%s%s%s  policy %s%s\n", color ? "\x1b[1m" : "", name,
                         color ? "\x1b[0m" : "", snapshot->policy, open);
 }
 
@@ -154,15 +166,17 @@ static json_t *worker_json(const struct snapshot_worker *worker) {
 static json_t *snapshot_json(const struct snapshot *snapshot) {
     json_t *listeners = json_array();
     json_t *workers = json_array();
+    char name[NAME_TEXT_MAX];
+
+    print_name(name, snapshot->name);
 
     for (size_t i = 0; i < snapshot->listener_count; i++)
         json_array_append_new(listeners, listener_json(&snapshot->listeners[i]));
     for (size_t i = 0; i < snapshot->worker_count; i++)
         json_array_append_new(workers, worker_json(&snapshot->workers[i]));
-    return json_pack("{s:s, s:s, s:b, s:I, s:o, s:o}", "app", snapshot->name, "policy",
-                     snapshot->policy, "follows_connections", snapshot->follows_connections,
-                     "reloads", (json_int_t)snapshot->reloads, "listeners", listeners, "workers",
-                     workers);
+    return json_pack("{s:s, s:s, s:b, s:I, s:o, s:o}", "app", name, "policy", snapshot->policy,
+                     "follows_connections", snapshot->follows_connections, "reloads",
+                     (json_int_t)snapshot->reloads, "listeners", listeners, "workers", workers);
 }
 
 int status_json(struct buffer *out, const struct snapshot *snapshot) {

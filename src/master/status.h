@@ -12,7 +12,7 @@ struct status_view {
     unsigned rows;    /* workers that do not fit are only counted; 0: no limit */
 };
 
-#define STATUS_WIDE 98
+#define STATUS_WIDE 109
 
 /* Appends the table, each line ending in newline. 0 or UV_ENOMEM. */
 int status_table(struct buffer *out, const struct snapshot *snapshot,

@@ -1,0 +1,145 @@
+#include "master/environment.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+static const char *find(const struct text_list *list, const char *name) {
+    size_t length = strlen(name);
+    const char *value = NULL;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (strncmp(list->items[i], name, length) != 0 || list->items[i][length] != '=')
+            continue;
+        assert_null(value); /* twice */
+        value = list->items[i] + length + 1;
+    }
+    assert_null(list->items[list->count]);
+    return value;
+}
+
+static struct text_list create(const struct settings *settings, bool node_channel) {
+    struct environment_options options = {.settings = settings,
+                                          .socket_name = "baton-worker-1-abc",
+                                          .token = "00112233445566778899aabbccddeeff",
+                                          .slot = 3,
+                                          .serial = 17,
+                                          .node_channel = node_channel};
+    struct text_list list;
+
+    assert_int_equal(environment_create(&list, &options), 0);
+    return list;
+}
+
+static void test_a_worker_learns_where_the_master_is(void **state) {
+    struct settings settings = {.name = NULL};
+    struct text_list list = create(&settings, false);
+
+    (void)state;
+    assert_string_equal(find(&list, "BATON_SOCKET"), "baton-worker-1-abc");
+    assert_string_equal(find(&list, "BATON_TOKEN"), "00112233445566778899aabbccddeeff");
+    assert_string_equal(find(&list, "BATON_SLOT"), "3");
+    assert_string_equal(find(&list, "NODE_APP_INSTANCE"), "3");
+    assert_null(find(&list, "NODE_CHANNEL_FD"));
+    assert_null(find(&list, "NODE_UNIQUE_ID"));
+    text_list_clear(&list);
+}
+
+static void test_a_node_worker_learns_of_its_channel(void **state) {
+    struct settings settings = {.name = NULL};
+    struct text_list list = create(&settings, true);
+
+    (void)state;
+    assert_string_equal(find(&list, "NODE_CHANNEL_FD"), "3");
+    assert_string_equal(find(&list, "NODE_CHANNEL_SERIALIZATION_MODE"), "json");
+    assert_string_equal(find(&list, "NODE_UNIQUE_ID"), "17");
+    text_list_clear(&list);
+}
+
+static void test_what_our_own_parent_set_is_replaced(void **state) {
+    static const char *const names[] = {"NODE_CHANNEL_FD",  "NODE_CHANNEL_SERIALIZATION_MODE",
+                                        "NODE_UNIQUE_ID",   "BATON_SOCKET",
+                                        "BATON_TOKEN",      "BATON_SLOT",
+                                        "NODE_APP_INSTANCE"};
+    struct settings settings = {.name = NULL};
+    struct text_list list;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        setenv(names[i], "outer", 1);
+    list = create(&settings, false);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        const char *value = find(&list, names[i]);
+
+        assert_true(!value || strcmp(value, "outer") != 0);
+        unsetenv(names[i]);
+    }
+    text_list_clear(&list);
+}
+
+static void test_all_else_is_passed_on(void **state) {
+    struct settings settings = {.name = NULL};
+    struct text_list list;
+    char *large = malloc(100001);
+
+    (void)state;
+    assert_non_null(large);
+    memset(large, 'x', 100000);
+    large[100000] = '\0';
+    setenv("TEST_LARGE", large, 1);
+    setenv("TEST_EMPTY", "", 1);
+    setenv("NODE_CHANNEL_FDX", "stays", 1);
+    list = create(&settings, true);
+    assert_string_equal(find(&list, "TEST_LARGE"), large);
+    assert_string_equal(find(&list, "TEST_EMPTY"), "");
+    assert_string_equal(find(&list, "NODE_CHANNEL_FDX"), "stays");
+    text_list_clear(&list);
+    unsetenv("TEST_LARGE");
+    unsetenv("TEST_EMPTY");
+    unsetenv("NODE_CHANNEL_FDX");
+    free(large);
+}
+
+static void test_filtered_prefixes_are_left_out(void **state) {
+    struct settings settings;
+    struct text_list list;
+
+    (void)state;
+    settings_init(&settings);
+    assert_int_equal(text_list_add(&settings.filter_env, "TEST_SECRET"), 0);
+    assert_int_equal(text_list_add(&settings.filter_env, "TEST_B"), 0);
+    setenv("TEST_SECRET", "1", 1);
+    setenv("TEST_SECRET_2", "1", 1);
+    setenv("TEST_B", "1", 1);
+    setenv("TEST_C", "1", 1);
+    list = create(&settings, false);
+    assert_null(find(&list, "TEST_SECRET"));
+    assert_null(find(&list, "TEST_SECRET_2"));
+    assert_null(find(&list, "TEST_B"));
+    assert_string_equal(find(&list, "TEST_C"), "1");
+    text_list_clear(&list);
+    settings_clear(&settings);
+    unsetenv("TEST_SECRET");
+    unsetenv("TEST_SECRET_2");
+    unsetenv("TEST_B");
+    unsetenv("TEST_C");
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_worker_learns_where_the_master_is),
+        cmocka_unit_test(test_a_node_worker_learns_of_its_channel),
+        cmocka_unit_test(test_what_our_own_parent_set_is_replaced),
+        cmocka_unit_test(test_all_else_is_passed_on),
+        cmocka_unit_test(test_filtered_prefixes_are_left_out),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,144 @@
+#include "master/restart.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <signal.h>
+
+static const int failure = 1 << 8; /* waitpid(2): exit code 1 */
+
+static struct settings defaults(void) {
+    struct settings settings;
+
+    settings_init(&settings);
+    return settings;
+}
+
+static struct restart_decision die(struct restart_history *history, const struct settings *settings,
+                                   uint64_t lifetime_ms) {
+    return restart_decide(history, settings, lifetime_ms, failure);
+}
+
+static void test_a_worker_that_lived_is_replaced_at_once(void **state) {
+    struct settings settings = defaults();
+    struct restart_history history = {.young_deaths = 0};
+
+    (void)state;
+    for (uint32_t i = 1; i <= 100; i++) {
+        struct restart_decision decision = die(&history, &settings, settings.min_uptime_ms);
+
+        assert_int_equal(decision.verdict, RESTART_AFTER);
+        assert_int_equal(decision.delay_ms, 0);
+        assert_int_equal(history.restarts, i);
+    }
+}
+
+static void test_young_deaths_are_followed_by_growing_delays(void **state) {
+    static const uint64_t delays[] = {0,   50,   75,   112,  168,  252,  378,  567,
+                                      850, 1275, 1912, 2868, 4302, 6453, 9679, 14518};
+    struct settings settings = defaults();
+    struct restart_history history = {.young_deaths = 0};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof delays / sizeof *delays; i++) {
+        struct restart_decision decision = die(&history, &settings, settings.min_uptime_ms - 1);
+
+        assert_int_equal(decision.verdict, RESTART_AFTER);
+        assert_int_equal(decision.delay_ms, delays[i]);
+    }
+    assert_int_equal(die(&history, &settings, 0).verdict, RESTART_GIVE_UP);
+    assert_int_equal(history.restarts, 16);
+}
+
+static void test_the_delay_stays_below_its_limit(void **state) {
+    struct settings settings = defaults();
+    struct restart_history history = {.young_deaths = 0};
+    uint64_t last = 0;
+
+    (void)state;
+    settings.max_restarts = UINT32_MAX;
+    for (int i = 0; i < 1000; i++) {
+        uint64_t delay = die(&history, &settings, 0).delay_ms;
+
+        assert_true(delay >= last && delay <= RESTART_DELAY_MAX);
+        last = delay;
+    }
+    assert_int_equal(last, RESTART_DELAY_MAX);
+    settings.backoff_ms = UINT64_MAX;
+    assert_int_equal(die(&history, &settings, 0).delay_ms, RESTART_DELAY_MAX);
+    settings.backoff_ms = 0;
+    assert_int_equal(die(&history, &settings, 0).delay_ms, 0);
+}
+
+static void test_a_long_life_makes_up_for_young_deaths(void **state) {
+    struct settings settings = defaults();
+    struct restart_history history = {.young_deaths = 0};
+
+    (void)state;
+    for (int i = 0; i < 10; i++)
+        die(&history, &settings, 10);
+    assert_int_equal(die(&history, &settings, 5000).delay_ms, 0);
+    assert_int_equal(die(&history, &settings, 10).delay_ms, 0);
+    assert_int_equal(die(&history, &settings, 10).delay_ms, 50);
+}
+
+static void test_the_users_delay_is_the_least(void **state) {
+    struct settings settings = defaults();
+    struct restart_history history = {.young_deaths = 0};
+
+    (void)state;
+    settings.restart_delay_ms = 60;
+    assert_int_equal(die(&history, &settings, 5000).delay_ms, 60);
+    assert_int_equal(die(&history, &settings, 0).delay_ms, 60);
+    assert_int_equal(die(&history, &settings, 0).delay_ms, 60);
+    assert_int_equal(die(&history, &settings, 0).delay_ms, 75);
+}
+
+static void test_max_restarts_0_gives_up_at_the_first_young_death(void **state) {
+    struct settings settings = defaults();
+    struct restart_history history = {.young_deaths = 0};
+
+    (void)state;
+    settings.max_restarts = 0;
+    assert_int_equal(die(&history, &settings, 5000).verdict, RESTART_AFTER);
+    assert_int_equal(die(&history, &settings, 0).verdict, RESTART_GIVE_UP);
+}
+
+static void test_stop_codes_and_no_autorestart_end_it(void **state) {
+    struct settings settings = defaults();
+    struct restart_history history = {.young_deaths = 0};
+
+    (void)state;
+    settings.stop_codes[0] = 0;
+    settings.stop_codes[1] = 42;
+    settings.stop_code_count = 2;
+    assert_int_equal(restart_decide(&history, &settings, 0, 0).verdict, RESTART_DONE);
+    assert_int_equal(restart_decide(&history, &settings, 0, 42 << 8).verdict, RESTART_DONE);
+    assert_int_equal(restart_decide(&history, &settings, 0, 43 << 8).verdict, RESTART_AFTER);
+    /* A signal is no exit code, whatever its number. */
+    assert_int_equal(restart_decide(&history, &settings, 0, 42).verdict, RESTART_AFTER);
+    assert_int_equal(restart_decide(&history, &settings, 0, SIGKILL).verdict, RESTART_AFTER);
+    settings.autorestart = false;
+    assert_int_equal(restart_decide(&history, &settings, 9999, SIGKILL).verdict, RESTART_DONE);
+    assert_int_equal(history.restarts, 3);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_a_worker_that_lived_is_replaced_at_once),
+        cmocka_unit_test(test_young_deaths_are_followed_by_growing_delays),
+        cmocka_unit_test(test_the_delay_stays_below_its_limit),
+        cmocka_unit_test(test_a_long_life_makes_up_for_young_deaths),
+        cmocka_unit_test(test_the_users_delay_is_the_least),
+        cmocka_unit_test(test_max_restarts_0_gives_up_at_the_first_young_death),
+        cmocka_unit_test(test_stop_codes_and_no_autorestart_end_it),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
