@@ -1,0 +1,229 @@
+"""The documents say what the program does: options, policies, links, commands, man pages."""
+import functools
+import pathlib
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from support.primary import BATON, REPOSITORY
+
+MANUAL = REPOSITORY / "docs" / "manual.md"
+PAGE = REPOSITORY / "man" / "baton.1"
+DOCUMENTS = sorted(path for pattern in ("*.md", "docs/**/*.md", "examples/*.md", "bench/*.md")
+                   for path in REPOSITORY.glob(pattern))
+PAGES = sorted((REPOSITORY / "man").glob("*.[0-9]"))
+
+# Tools of the machine that a document may tell people to type.
+TOOLS = {"cmake", "curl", "kill", "ctest", "git", "strace"}
+
+
+@functools.cache
+def help_of(command):
+    return subprocess.run([BATON, command, "--help"], check=True, capture_output=True, text=True,
+                          timeout=10).stdout
+
+
+def options_of_help(command="run"):
+    return set(re.findall(r"^  (?:-\w, |    )--([a-z-]+)", help_of(command), re.MULTILINE))
+
+
+def letters_of_help():
+    return dict(re.findall(r"^  (-\w), --([a-z-]+)", help_of("run"), re.MULTILINE))
+
+
+def policies_of_help():
+    listed = help_of("run").split("\nPolicies:\n")[1].split("\n\n")[0]
+    return re.findall(r"^  (\w+)", listed, re.MULTILINE)
+
+
+def section(text, title):
+    """From a heading to the next one of its depth or above."""
+    match = re.search(rf"^(#+) {re.escape(title)}$", text, re.MULTILINE)
+    assert match, f"no section {title!r}"
+    rest = text[match.end():]
+    end = re.search(rf"^#{{1,{len(match[1])}}} ", rest, re.MULTILINE)
+    return rest[:end.start()] if end else rest
+
+
+def rows(text):
+    """The first column of every table row, without headings."""
+    return [line.split("|")[1] for line in text.splitlines()
+            if line.startswith("| ") and not line.startswith("| |")]
+
+
+# --- options ---
+
+def options_of_manual():
+    table = section(MANUAL.read_text(), "Options")
+    return {name for row in rows(table) for name in re.findall(r"--([a-z][a-z-]*)", row)}
+
+
+def options_of_page():
+    names = set()
+    for line in PAGE.read_text().splitlines():
+        if line.startswith(".It Fl"):
+            names |= set(re.findall(r"Fl -([a-z][a-z-]*)", line))
+    return names
+
+
+def test_help_lists_options():
+    assert len(options_of_help()) > 20
+    assert options_of_help("serve") == options_of_help("run")
+
+
+def test_manual_has_every_option_and_no_other():
+    assert options_of_manual() == options_of_help()
+
+
+def test_page_has_every_option_and_no_other():
+    assert options_of_page() == options_of_help()
+
+
+@pytest.mark.parametrize("document", [MANUAL, PAGE], ids=lambda path: path.name)
+def test_short_options_stand_beside_their_long_ones(document):
+    text = document.read_text()
+    for letter, name in letters_of_help().items():
+        manual, page = f"`{letter}`, `--{name}", f".It Fl {letter[1]} , Fl -{name}"
+        assert manual in text or page in text, f"{letter} of --{name}"
+
+
+def test_options_without_effect_are_accepted():
+    sentence = re.search(r"Accepted and without effect[^\n]*\n?[^\n]*", MANUAL.read_text())[0]
+    names = re.findall(r"`(--[a-z-]+)`", sentence)
+    assert len(names) == 5
+    done = subprocess.run([BATON, "run", *names, "/nonexistent/script.js"], capture_output=True,
+                          text=True, timeout=10)
+    assert done.returncode == 1
+    assert "there is no file" in done.stderr
+
+
+# --- policies ---
+
+def policies_of_table(text):
+    return [name for row in rows(text) for name in re.findall(r"^ `(\w+)` $", row)]
+
+
+def test_policies_of_manual():
+    assert policies_of_table(section(MANUAL.read_text(), "Policies")) == policies_of_help()
+
+
+def test_policies_of_readme():
+    tour = section((REPOSITORY / "README.md").read_text(), "Five minutes")
+    assert policies_of_table(tour) == policies_of_help()
+
+
+def test_policies_of_page():
+    part = PAGE.read_text().split(".Ss Policies")[1].split(".Ss")[0]
+    assert re.findall(r"^\.It Cm (\w+)", part, re.MULTILINE) == policies_of_help()
+
+
+# --- the status ---
+
+def test_status_fields_of_manual():
+    """The names of the JSON fields, as status.c writes them, are explained, not only shown."""
+    source = (REPOSITORY / "src" / "master" / "status.c").read_text()
+    fields = set(re.findall(r'"([a-z_]+)",\s', source.split("status_table")[1]))
+    text = section(MANUAL.read_text(), "The status")
+    assert fields >= {"slot", "handed", "acknowledged", "accepted", "listeners"}
+    assert {name for name in fields if f"`{name}`" not in text} == set()
+
+
+# --- links ---
+
+def without_code(text):
+    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+
+
+def anchors(path):
+    """As GitHub makes them of headings."""
+    headings = re.findall(r"^#+ (.*)$", path.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_links_lead_somewhere(document):
+    for target in re.findall(r"\]\(([^)]+)\)", without_code(document.read_text())):
+        if re.match(r"[a-z]+:", target):
+            continue
+        name, _, anchor = target.partition("#")
+        path = (document.parent / name).resolve() if name else document
+        assert path.exists(), target
+        if anchor:
+            assert anchor in anchors(path), target
+
+
+def test_every_decision_is_listed():
+    folder = REPOSITORY / "docs" / "decisions"
+    index = (folder / "README.md").read_text()
+    pages = sorted(path.name for path in folder.glob("[0-9]*.md"))
+    assert pages == re.findall(r"\]\(([0-9][^)]*\.md)\)", index)
+    for number, name in enumerate(pages, 1):
+        text = (folder / name).read_text()
+        assert name.startswith(f"{number:04}-")
+        assert all(f"**{part}.**" in text for part in ("Context", "Decision", "Consequences"))
+
+
+# --- commands: in a block marked `console`, what follows "$ " is typed ---
+
+def commands(document):
+    for block in re.findall(r"^```console\n(.*?)^```", document.read_text(),
+                            re.MULTILINE | re.DOTALL):
+        yield from re.findall(r"^\$ (.*)$", block, re.MULTILINE)
+
+
+def targets_of_makefile():
+    return set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
+
+
+def check_baton(words):
+    command = words[0]
+    assert command in {"run", "serve"}, command
+    for word in words[1:]:
+        if word.startswith("--"):
+            assert word[2:].split("=")[0] in options_of_help(command), word
+        elif re.fullmatch(r"-[a-z]", word):
+            assert word in letters_of_help(), word
+
+
+def check_paths(words):
+    """Words that look like files of the repository are files of the repository."""
+    for word in words:
+        name = word.split("=")[-1]
+        if re.match(r"(examples|docs|src|tests|scripts|bench|man)/", name):
+            assert (REPOSITORY / name).exists(), name
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
+def test_commands_name_what_exists(document):
+    for line in commands(document):
+        words = line.split()
+        program = pathlib.PurePath(words[0])
+        check_paths(words)
+        if program.name == "baton":
+            check_baton(words[1:])
+        elif words[0] == "make":
+            assert set(word for word in words[1:] if "=" not in word) <= targets_of_makefile(), line
+        elif "/" not in words[0]:
+            assert words[0] in TOOLS, f"{line}: a new tool? name it in TOOLS"
+
+
+def test_readme_has_commands():
+    assert len(list(commands(REPOSITORY / "README.md"))) > 10
+
+
+# --- man pages ---
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_page_is_well_formed(page):
+    if shutil.which("mandoc"):
+        command = ["mandoc", "-T", "lint", "-W", "warning", str(page)]
+    elif shutil.which("man"):
+        command = ["man", "--warnings", "-l", str(page)]
+    else:
+        pytest.skip("neither mandoc nor man is installed")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=30,
+                          stdin=subprocess.DEVNULL)
+    complaints = done.stdout if command[0] == "mandoc" else ""
+    assert (done.returncode, complaints + done.stderr) == (0, "")
