@@ -5,18 +5,14 @@
 #include "master/dispatcher.h"
 #include "master/process_stats.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/wait.h>
 
-#define STOP_TICK_MS  10
-#define WAIT_LIMIT_MS 60000 /* a client that no worker takes for so long is let go */
+#define STOP_TICK_MS 10
 
 static const struct child_events child_events;
-static const struct listener_events listener_events;
 
 static void start_slot(struct slot *slot);
 static void continue_reload(struct app *app, const struct slot *slot);
@@ -28,66 +24,6 @@ static struct slot *slot_of(struct app *app, const struct child *child) {
 
 /* --- listeners --- */
 
-static struct listener *find_listener(struct app *app, const struct listener_key *key) {
-    LIST_EACH(node, following, &app->listeners) {
-        struct listener *listener = LIST_ENTRY(node, struct listener, in_app);
-
-        if (!listener->finished && listener_key_equal(&listener->key, key))
-            return listener;
-    }
-    return NULL;
-}
-
-static struct dispatcher_limits dispatcher_limits(const struct settings *settings) {
-    return (struct dispatcher_limits){.slow_after_ms = settings->slow_after_ms,
-                                      .kill_stuck_after_ms = settings->kill_stuck_after_ms,
-                                      .wait_ms = WAIT_LIMIT_MS};
-}
-
-static int open_listener(struct app *app, const struct child_listen_request *request,
-                         struct listener **ret_listener) {
-    struct listener_options options = {.key = request->key,
-                                       .backlog = request->backlog > 0 ? request->backlog : 511,
-                                       .limits = dispatcher_limits(app->settings),
-                                       .descriptor_limit = app->options.descriptor_limit};
-    struct listener *listener = malloc(sizeof *listener);
-    int result =
-        listener ? policy_create(&options.policy, app->settings->policy, app->seed++) : UV_ENOMEM;
-
-    if (result < 0) {
-        free(listener);
-        return result;
-    }
-    options.wants_cookies = options.policy->type->needs_open && app->options.watch &&
-                            request->key->kind == LISTENER_TCP;
-    options.shared = options.policy->type->shared || request->key->kind == LISTENER_UDP;
-    result = listener_start(listener, app->options.loop, &options, &listener_events, app);
-    if (result < 0) {
-        policy_destroy(options.policy);
-        free(listener);
-        return result;
-    }
-    if (request->data && strcmp(request->data, "null") != 0)
-        listener->data = strdup(request->data);
-    list_push_back(&app->listeners, &listener->in_app);
-    app->handles++;
-    *ret_listener = listener;
-    return 0;
-}
-
-static void on_listener_closed(void *owner, struct listener *listener) {
-    struct app *app = owner;
-
-    free(listener);
-    app->handles--;
-    finish_if_empty(app);
-}
-
-static void close_listener(struct listener *listener) {
-    list_remove(&listener->in_app);
-    listener_close(listener, on_listener_closed);
-}
-
 static void complain_of_bind(struct app *app, const struct listener_key *key, int error) {
     char text[ADDRESS_TEXT_MAX];
 
@@ -98,23 +34,30 @@ static void complain_of_bind(struct app *app, const struct listener_key *key, in
         log_error("%s: cannot listen on %s: %s", app->settings->name, text, uv_strerror(error));
 }
 
+static int open_listener(struct app *app, struct child *child,
+                         const struct child_listen_request *request,
+                         struct listener **ret_listener) {
+    int result =
+        app->stopping ? UV_ECANCELED : listener_set_open(&app->listeners, request, ret_listener);
+
+    if (result == 0)
+        app->events->serving(app->owner, app, *ret_listener);
+    else if (!child->bind_failed)
+        complain_of_bind(app, request->key, result);
+    return result;
+}
+
 static int on_listen(void *owner, struct child *child, const struct child_listen_request *request,
                      struct listener **ret_listener) {
     struct app *app = owner;
-    int result;
+    int result = 0;
 
-    *ret_listener = find_listener(app, request->key);
-    if (!*ret_listener) {
-        result = app->stopping ? UV_ECANCELED : open_listener(app, request, ret_listener);
-        if (result < 0) {
-            if (!child->bind_failed)
-                complain_of_bind(app, request->key, result);
-            return result;
-        }
-        app->events->serving(app->owner, app, *ret_listener);
-    }
-    app->listened = true;
-    return 0;
+    *ret_listener = listener_set_find(&app->listeners, request->key);
+    if (!*ret_listener)
+        result = open_listener(app, child, request, ret_listener);
+    if (result == 0)
+        app->listened = true;
+    return result;
 }
 
 /* While a slot has no worker, its next one may want the listener that nobody else wants. */
@@ -128,68 +71,12 @@ static bool is_awaited(const struct app *app) {
 
 static void on_unlisten(void *owner, struct child *child, struct child_member *member, bool asked) {
     struct app *app = owner;
-    struct listener *listener = member->listener;
 
     (void)child;
-    if (app->options.watch)
-        connection_watch_forget(app->options.watch, &member->member);
-    if (listener->members > 0)
-        return;
+    listener_set_forget(&app->listeners, &member->member);
     if (app->stopping || (asked && !is_awaited(app)))
-        close_listener(listener);
+        listener_set_close_unwanted(&app->listeners);
 }
-
-static void on_opened(void *owner, struct client *client, struct member *member) {
-    struct app *app = owner;
-
-    if (client->cookie)
-        connection_watch_add(app->options.watch, client->cookie, member);
-}
-
-static void on_taken_back(void *owner, struct client *client, struct member *member) {
-    struct app *app = owner;
-
-    if (!app->options.watch || member->open < 0)
-        return;
-    if (!client->cookie)
-        client_note_cookie(client);
-    connection_watch_remove(app->options.watch, client->cookie);
-}
-
-static void on_stuck(void *owner, struct member *member, uint64_t held_ms) {
-    struct child *child = member->child;
-
-    (void)owner;
-    child->stuck_total++;
-    if (child->stuck_said_ms && clock_ms() - child->stuck_said_ms < 10000)
-        return;
-    child->stuck_said_ms = clock_ms();
-    log_warning(
-        "worker %u (pid %d) has not taken a client for %llu ms: it gets no more until it does",
-        child->slot, (int)child->pid, (unsigned long long)held_ms);
-}
-
-static void on_expired(void *owner, struct member *member, uint64_t held_ms) {
-    struct child *child = member->child;
-
-    (void)owner;
-    (void)held_ms;
-    child_kill(child, "it had taken no client for longer than --kill-stuck-after");
-}
-
-static void on_failed(void *owner, struct listener *listener, int error) {
-    char text[ADDRESS_TEXT_MAX];
-
-    (void)owner;
-    listener_describe(listener, text);
-    log_error("%s accepts no more clients: %s", text, uv_strerror(error));
-}
-
-static const struct listener_events listener_events = {.opened = on_opened,
-                                                       .taken_back = on_taken_back,
-                                                       .stuck = on_stuck,
-                                                       .expired = on_expired,
-                                                       .failed = on_failed};
 
 /* --- workers --- */
 
@@ -255,6 +142,8 @@ static void start_slot(struct slot *slot) {
 }
 
 static void check_all_ready(struct app *app) {
+    if (!is_awaited(app))
+        listener_set_close_unwanted(&app->listeners); /* that only workers of old had asked for */
     if (app->announced_ready)
         return;
     for (uint32_t i = 0; i < app->slot_count; i++)
@@ -368,24 +257,6 @@ static void on_slow(void *owner, struct child *child) {
         app_stop(app, APP_FAILED_START);
 }
 
-static void describe_end(const struct child *child, char *text, size_t size) {
-    uint64_t lived = clock_ms() - child->started_ms;
-    int length;
-
-    if (child->reason)
-        length = snprintf(text, size, "was killed because %s,", child->reason);
-    else if (WIFSIGNALED(child->status))
-        length = snprintf(
-            text, size, "was ended by SIG%s",
-            sigabbrev_np(WTERMSIG(child->status)) ? sigabbrev_np(WTERMSIG(child->status)) : "?");
-    else
-        length = snprintf(text, size, "exited with code %d", WEXITSTATUS(child->status));
-    if (length >= 0 && (size_t)length < size)
-        snprintf(text + length, size - (size_t)length,
-                 lived < 10000 ? " after %llu ms" : " after %llu s",
-                 (unsigned long long)(lived < 10000 ? lived : lived / 1000));
-}
-
 /* A start that failed for a reason that the same start again will meet again. */
 static bool failed_for_good(const struct app *app, const struct child *child) {
     return child->bind_failed && !app->listened;
@@ -405,9 +276,9 @@ static void restart_after(struct slot *slot, const struct child *child) {
     uint64_t lived = clock_ms() - child->started_ms;
     struct restart_decision decision =
         restart_decide(&slot->history, app->settings, lived, child->status);
-    char what[160];
+    char what[CHILD_END_MAX];
 
-    describe_end(child, what, sizeof what);
+    child_describe_end(child, what);
     if (failed_for_good(app, child)) {
         app_stop(app, APP_FAILED_START);
         return;
@@ -452,9 +323,9 @@ static void on_ended(void *owner, struct child *child) {
     list_remove(&child->in_app);
     app->child_count--;
     if (slot->next == child) {
-        char what[160];
+        char what[CHILD_END_MAX];
 
-        describe_end(child, what, sizeof what);
+        child_describe_end(child, what);
         log_error("the new worker %u %s", slot->number, what);
         successor_failed(slot, "the new one ended before it was ready");
     } else if (slot->current == child) {
@@ -473,8 +344,7 @@ static void on_ended(void *owner, struct child *child) {
 static void on_trace(void *owner, const struct trace_message *message) {
     struct app *app = owner;
 
-    if (app->events->trace)
-        app->events->trace(app->owner, message);
+    app->events->trace(app->owner, message);
 }
 
 static const struct child_events child_events = {.listen = on_listen,
@@ -566,6 +436,10 @@ static void on_timer_closed(uv_handle_t *handle) {
     finish_if_empty(app);
 }
 
+static void on_listener_closed(void *owner) {
+    finish_if_empty(owner);
+}
+
 static void on_slot_timer_closed(uv_handle_t *handle) {
     struct slot *slot = handle->data;
 
@@ -576,8 +450,7 @@ static void on_slot_timer_closed(uv_handle_t *handle) {
 /* All workers are gone: what is left are listeners and timers. */
 static void close_rest(struct app *app) {
     app->closing = true;
-    LIST_EACH(node, following, &app->listeners)
-    close_listener(LIST_ENTRY(node, struct listener, in_app));
+    listener_set_close(&app->listeners);
     for (uint32_t i = 0; i < app->slot_count; i++)
         uv_close((uv_handle_t *)&app->slots[i].timer, on_slot_timer_closed);
     uv_close((uv_handle_t *)&app->stop_timer, on_timer_closed);
@@ -604,15 +477,8 @@ static void finish_if_empty(struct app *app) {
         app_stop(app, outcome_of_slots(app));
     else if (app->stopping && !app->closing)
         close_rest(app);
-    else if (app->closing && app->handles == 0)
+    else if (app->closing && app->handles == 0 && app->listeners.open == 0)
         app->events->finished(app->owner, app, app->outcome);
-}
-
-static bool clients_wait(const struct app *app) {
-    LIST_EACH(node, following, &app->listeners)
-    if (LIST_ENTRY(node, struct listener, in_app)->dispatcher.waiting_count > 0)
-        return true;
-    return false;
 }
 
 static void drain_all(struct app *app) {
@@ -627,7 +493,7 @@ static void drain_all(struct app *app) {
 static void on_stop_timer(uv_timer_t *timer) {
     struct app *app = timer->data;
 
-    if (!clients_wait(app) ||
+    if (!listener_set_has_waiting(&app->listeners) ||
         clock_ms() - app->stopping_since_ms >= app->settings->drain_timeout_ms)
         drain_all(app);
 }
@@ -639,11 +505,10 @@ void app_stop(struct app *app, enum app_outcome outcome) {
     app->outcome = outcome;
     app->reloading = -1;
     app->stopping_since_ms = clock_ms();
-    LIST_EACH(node, following, &app->listeners)
-    listener_finish(LIST_ENTRY(node, struct listener, in_app));
+    listener_set_finish(&app->listeners);
     for (uint32_t i = 0; i < app->slot_count; i++)
         uv_timer_stop(&app->slots[i].timer);
-    if (clients_wait(app) && app->child_count > 0)
+    if (listener_set_has_waiting(&app->listeners) && app->child_count > 0)
         uv_timer_start(&app->stop_timer, on_stop_timer, STOP_TICK_MS, STOP_TICK_MS);
     else
         drain_all(app);
@@ -673,9 +538,13 @@ int app_start(struct app **ret_app, const struct app_options *options,
     app->owner = owner;
     app->slot_count = options->settings->instances;
     app->reloading = -1;
-    app->seed = clock_ns();
     list_init(&app->children);
-    list_init(&app->listeners);
+    listener_set_init(&app->listeners,
+                      &(struct listener_set_options){.settings = options->settings,
+                                                     .loop = options->loop,
+                                                     .descriptor_limit = options->descriptor_limit,
+                                                     .watch = options->watch},
+                      on_listener_closed, app);
     uv_timer_init(options->loop, &app->stop_timer);
     app->stop_timer.data = app;
     app->handles = app->slot_count + 1;

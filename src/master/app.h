@@ -13,7 +13,7 @@
 #include "config/settings.h"
 #include "master/child.h"
 #include "master/connection_watch.h"
-#include "master/listener.h"
+#include "master/listener_set.h"
 #include "master/restart.h"
 #include "master/trace.h"
 
@@ -70,7 +70,7 @@ struct app {
     uint32_t slot_count;
     struct list children; /* all that exist, draining ones too */
     uint32_t child_count;
-    struct list listeners;
+    struct listener_set listeners;
     uint64_t serials;
     bool listened; /* some worker has a listener, or had */
     bool announced_ready;
@@ -84,7 +84,6 @@ struct app {
     bool reload_again; /* asked for while one was under way */
     unsigned handles;  /* slots' timers and listeners that must be closed before the end */
     uint64_t reloads;
-    uint64_t seed;
 };
 
 /* 0 with *ret_app and the workers being started, or a UV_E* why the program cannot be executed. */

@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #define LINGER_MS 250 /* for a Node worker that has closed its channel to end by itself */
@@ -438,6 +439,24 @@ void child_exited(struct child *child, int status, uint64_t now_ms) {
     remove_members(child, now_ms);
     close_handles(child);
     child->events->ended(child->owner, child);
+}
+
+void child_describe_end(const struct child *child, char text[CHILD_END_MAX]) {
+    uint64_t lived = clock_ms() - child->started_ms;
+    int length;
+
+    if (child->reason)
+        length = snprintf(text, CHILD_END_MAX, "was killed because %s,", child->reason);
+    else if (WIFSIGNALED(child->status))
+        length = snprintf(
+            text, CHILD_END_MAX, "was ended by SIG%s",
+            sigabbrev_np(WTERMSIG(child->status)) ? sigabbrev_np(WTERMSIG(child->status)) : "?");
+    else
+        length = snprintf(text, CHILD_END_MAX, "exited with code %d", WEXITSTATUS(child->status));
+    if (length >= 0 && length < CHILD_END_MAX)
+        snprintf(text + length, CHILD_END_MAX - (size_t)length,
+                 lived < 10000 ? " after %llu ms" : " after %llu s",
+                 (unsigned long long)(lived < 10000 ? lived : lived / 1000));
 }
 
 void child_sample(struct child *child, uint64_t now_ms) {

@@ -49,7 +49,7 @@ struct child_events {
     void (*slow)(void *owner, struct child *child);
     /* The process is gone and so is everything it held; the record follows when this returns. */
     void (*ended)(void *owner, struct child *child);
-    /* Each line and descriptor that crosses, for --trace; NULL when nobody looks. */
+    /* Each line and descriptor that crosses; only where the settings ask for a trace. */
     void (*trace)(void *owner, const struct trace_message *message);
 };
 
@@ -151,6 +151,10 @@ void child_said_ready(struct child *child);
  * *ret_descriptor with a descriptor to send along, which stays ours, or -1. */
 void child_native_request(struct child *child, const struct native_request *request,
                           struct native_reply *reply, int *ret_descriptor);
+
+/* How it ended, for the log: "exited with code 1 after 80 ms". */
+#define CHILD_END_MAX 160
+void child_describe_end(const struct child *child, char text[CHILD_END_MAX]);
 
 /* Reads its processor time and memory. */
 void child_sample(struct child *child, uint64_t now_ms);

@@ -54,7 +54,7 @@ struct listener_events {
 };
 
 struct listener {
-    struct list in_app;
+    struct list in_set;
     struct listener_key key;
     struct sockaddr_storage bound; /* what the socket is bound to */
     socklen_t bound_length;

@@ -39,7 +39,6 @@ struct master {
     uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t sample;
     struct app *app;
-    struct app_events app_events;
     struct rlimit descriptors; /* as we were started with */
     int null_input;
     int stop_signal;  /* the first that told us to stop, or 0 */
@@ -264,8 +263,10 @@ static int start_parts(struct master *master) {
     return result;
 }
 
+static const struct app_events app_events = {
+    .finished = on_finished, .serving = on_serving, .ready = on_ready, .trace = on_trace};
+
 static int start_app(struct master *master, int descriptor_limit) {
-    struct app_events events = {.finished = on_finished, .serving = on_serving, .ready = on_ready};
     struct app_options options = {.settings = master->settings,
                                   .loop = &master->loop,
                                   .socket_name = master->worker_socket.name,
@@ -276,10 +277,7 @@ static int start_app(struct master *master, int descriptor_limit) {
                                       output_captures(&master->output) ? &master->output : NULL,
                                   .input = master->null_input};
 
-    if (master->settings->trace)
-        events.trace = on_trace;
-    master->app_events = events;
-    return app_start(&master->app, &options, &master->app_events, master);
+    return app_start(&master->app, &options, &app_events, master);
 }
 
 int master_run(const struct settings *settings) {
