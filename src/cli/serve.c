@@ -3,6 +3,7 @@
 #include "cli/options.h"
 #include "cli/run_options.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
 #include <uv.h>
@@ -44,11 +45,15 @@ static int parse_words(const struct cli_words *words, struct cli_serve *serve) {
 /* The app whose program is this binary itself. */
 static int complete_settings(const struct cli_serve *serve, struct settings *settings) {
     char error[SETTINGS_ERROR_MAX];
+    char program[PATH_MAX];
+    size_t length = sizeof program;
     char port[8];
     int result;
 
     snprintf(port, sizeof port, "%u", serve->port);
-    result = settings_set_text(&settings->script, "/proc/self/exe");
+    result = uv_exepath(program, &length);
+    if (result == 0)
+        result = settings_set_text(&settings->script, program);
     if (result == 0)
         result = text_list_add(&settings->args, "serve");
     if (result == 0)

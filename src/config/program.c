@@ -54,16 +54,34 @@ static bool find_in_path(const char *name, char path[PATH_MAX]) {
     return false;
 }
 
+static const char *skip_dots(const char *path) {
+    while (strncmp(path, "./", 2) == 0)
+        path += 2 + strspn(path + 2, "/");
+    return path;
+}
+
+/* Links stay as they are: a reload must find what a link like "current" leads to by then, and some
+ * programs go by the name they are called. */
+static bool make_absolute(const char *name, char path[PATH_MAX]) {
+    char directory[PATH_MAX];
+
+    name = skip_dots(name);
+    if (name[0] == '/')
+        return snprintf(path, PATH_MAX, "%s", name) < PATH_MAX;
+    return getcwd(directory, sizeof directory) &&
+           snprintf(path, PATH_MAX, "%s/%s", directory, name) < PATH_MAX;
+}
+
 /* The script as a file: relative names are meant from the working directory that the worker will
  * have. */
 static bool find_file(const struct settings *settings, char path[PATH_MAX]) {
+    const char *script = skip_dots(settings->script);
     char joined[PATH_MAX];
 
-    if (settings->script[0] == '/' || !settings->cwd)
-        snprintf(joined, sizeof joined, "%s", settings->script);
-    else if (snprintf(joined, sizeof joined, "%s/%s", settings->cwd, settings->script) >= PATH_MAX)
-        return false;
-    return is_file(joined) && realpath(joined, path) != NULL;
+    if (script[0] == '/' || !settings->cwd)
+        return make_absolute(script, path) && is_file(path);
+    return snprintf(joined, sizeof joined, "%s/%s", settings->cwd, script) < PATH_MAX &&
+           make_absolute(joined, path) && is_file(path);
 }
 
 static int find_script(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
@@ -122,8 +140,8 @@ static int find_interpreter(struct settings *settings, const char *name,
     char path[PATH_MAX];
 
     if (strchr(name, '/')) {
-        if (is_file(name) && access(name, X_OK) == 0)
-            return settings_set_text(&settings->interpreter, name);
+        if (is_file(name) && access(name, X_OK) == 0 && make_absolute(name, path))
+            return settings_set_text(&settings->interpreter, path);
     } else if (find_in_path(name, path)) {
         return settings_set_text(&settings->interpreter, path);
     }

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -116,10 +117,19 @@ static void choose_intercept(struct settings *settings) {
         program_is_node(settings) ? SETTINGS_INTERCEPT_NODE : SETTINGS_INTERCEPT_NATIVE;
 }
 
+static bool can_enter(const char *directory) {
+    struct stat status;
+
+    if (stat(directory, &status) < 0)
+        return false;
+    errno = ENOTDIR;
+    return S_ISDIR(status.st_mode) && access(directory, X_OK) == 0;
+}
+
 int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
     int result;
 
-    if (settings->cwd && access(settings->cwd, X_OK) < 0) {
+    if (settings->cwd && !can_enter(settings->cwd)) {
         snprintf(error, SETTINGS_ERROR_MAX, "the working directory '%s' cannot be entered: %s",
                  settings->cwd, uv_strerror(uv_translate_sys_error(errno)));
         return UV_ENOENT;

@@ -1,0 +1,218 @@
+#include "config/settings.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <sched.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <uv.h>
+
+static struct settings settings;
+static char error[SETTINGS_ERROR_MAX];
+static char directory[] = "/tmp/test_settings_XXXXXX";
+
+static int create_directory(void **state) {
+    (void)state;
+    return mkdtemp(directory) ? 0 : -1;
+}
+
+static int remove_directory(void **state) {
+    (void)state;
+    return rmdir(directory);
+}
+
+static int set_up(void **state) {
+    (void)state;
+    settings_init(&settings);
+    error[0] = '\0';
+    return 0;
+}
+
+static int tear_down(void **state) {
+    (void)state;
+    settings_clear(&settings);
+    return 0;
+}
+
+static void set(char **field, const char *text) {
+    assert_int_equal(settings_set_text(field, text), 0);
+}
+
+static void test_lists_end_with_null(void **state) {
+    struct text_list list = {.items = NULL};
+
+    (void)state;
+    for (size_t i = 0; i < 100; i++) {
+        assert_int_equal(text_list_add(&list, i % 2 ? "odd" : ""), 0);
+        assert_int_equal(list.count, i + 1);
+        assert_null(list.items[list.count]);
+    }
+    assert_string_equal(list.items[99], "odd");
+    text_list_clear(&list);
+    assert_null(list.items);
+    assert_int_equal(list.count, 0);
+    text_list_clear(&list);
+}
+
+static void test_defaults_are_completed(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.instances, 1);
+    assert_string_equal(settings.name, "sh");
+    assert_string_equal(settings.policy, "node");
+    assert_string_equal(settings.interpreter, "none");
+    assert_int_equal(settings.intercept, SETTINGS_INTERCEPT_NATIVE);
+    assert_true(settings.script[0] == '/');
+}
+
+static void test_what_was_given_stays(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    set(&settings.name, "my app");
+    set(&settings.policy, "least");
+    settings.instances = 7;
+    settings.instances_given = true;
+    settings.intercept = SETTINGS_INTERCEPT_NODE;
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.instances, 7);
+    assert_string_equal(settings.name, "my app");
+    assert_string_equal(settings.policy, "least");
+    assert_int_equal(settings.intercept, SETTINGS_INTERCEPT_NODE);
+}
+
+static uint32_t usable_cpus(void) {
+    cpu_set_t cpus;
+
+    assert_int_equal(sched_getaffinity(0, sizeof cpus, &cpus), 0);
+    return (uint32_t)CPU_COUNT(&cpus);
+}
+
+static uint32_t count_with(int32_t less) {
+    settings_clear(&settings);
+    set(&settings.script, "sh");
+    settings.instances_given = true;
+    settings.instances_less = less;
+    assert_int_equal(settings_check(&settings, error), 0);
+    return settings.instances;
+}
+
+static void test_instances_are_counted_by_usable_cpus(void **state) {
+    uint32_t cpus = usable_cpus();
+    cpu_set_t all;
+    cpu_set_t one;
+    size_t first = 0;
+
+    (void)state;
+    assert_int_equal(count_with(0), cpus);
+    assert_int_equal(count_with(1), cpus > 1 ? cpus - 1 : 1);
+    assert_int_equal(count_with(4096), 1);
+    assert_int_equal(sched_getaffinity(0, sizeof all, &all), 0);
+    while (!CPU_ISSET(first, &all))
+        first++;
+    CPU_ZERO(&one);
+    CPU_SET(first, &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+    assert_int_equal(count_with(0), 1);
+    assert_int_equal(sched_setaffinity(0, sizeof all, &all), 0);
+}
+
+static void check_name(const char *file, const char *name) {
+    char path[128];
+    FILE *created;
+
+    snprintf(path, sizeof path, "%s/%s", directory, file);
+    created = fopen(path, "w");
+    assert_non_null(created);
+    fclose(created);
+    settings_clear(&settings);
+    set(&settings.script, path);
+    set(&settings.interpreter, "sh");
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_string_equal(settings.name, name);
+    unlink(path);
+}
+
+static void test_the_name_is_the_scripts_without_its_ending(void **state) {
+    (void)state;
+    check_name("app.js", "app");
+    check_name("app.server.js", "app.server");
+    check_name("app", "app");
+    check_name(".hidden", ".hidden");
+    check_name("odd.", "odd");
+}
+
+static void test_fork_mode_is_never_intercepted(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    settings.fork_mode = true;
+    settings.intercept = SETTINGS_INTERCEPT_NODE;
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.intercept, SETTINGS_INTERCEPT_NONE);
+}
+
+static void test_a_working_directory_that_is_none_is_refused(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    set(&settings.cwd, "/nonexistent/here");
+    assert_true(settings_check(&settings, error) < 0);
+    assert_non_null(strstr(error, "/nonexistent/here"));
+}
+
+static void test_a_file_is_no_working_directory(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    set(&settings.cwd, "/bin/sh");
+    assert_true(settings_check(&settings, error) < 0);
+    assert_non_null(strstr(error, "/bin/sh"));
+}
+
+static void check_command(const char *const *expected) {
+    char **command = settings_command(&settings);
+    size_t i = 0;
+
+    assert_non_null(command);
+    for (; expected[i]; i++)
+        assert_string_equal(command[i], expected[i]);
+    assert_null(command[i]);
+    free(command);
+}
+
+static void test_the_command(void **state) {
+    (void)state;
+    set(&settings.script, "/app/a");
+    check_command((const char *[]){"/app/a", NULL});
+    set(&settings.interpreter, "none");
+    assert_int_equal(text_list_add(&settings.interpreter_args, "-u"), 0);
+    assert_int_equal(text_list_add(&settings.args, "one"), 0);
+    assert_int_equal(text_list_add(&settings.args, ""), 0);
+    check_command((const char *[]){"/app/a", "one", "", NULL});
+    set(&settings.interpreter, "/usr/bin/python3");
+    check_command((const char *[]){"/usr/bin/python3", "-u", "/app/a", "one", "", NULL});
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(lists_end_with_null),
+        TEST(defaults_are_completed),
+        TEST(what_was_given_stays),
+        TEST(instances_are_counted_by_usable_cpus),
+        TEST(the_name_is_the_scripts_without_its_ending),
+        TEST(fork_mode_is_never_intercepted),
+        TEST(a_working_directory_that_is_none_is_refused),
+        TEST(a_file_is_no_working_directory),
+        TEST(the_command),
+    };
+
+    return cmocka_run_group_tests(tests, create_directory, remove_directory);
+}
