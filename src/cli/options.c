@@ -111,11 +111,14 @@ int options_parse(int argc, char **argv, const struct cli_option *options, void 
                     option ? option->expects : "one");
             return UV_EINVAL;
         }
+        if (!option && optopt >= FIRST_LONG) {
+            fprintf(stderr, "baton: --%s takes no value\n", find(options, optopt)->name);
+            return UV_EINVAL;
+        }
         if (!option) {
             char letter[] = {'-', (char)optopt, '\0'};
 
-            complain_unknown(options,
-                             optopt > 0 && optopt < FIRST_LONG ? letter : argv[optind - 1]);
+            complain_unknown(options, optopt > 0 ? letter : argv[optind - 1]);
             return UV_EINVAL;
         }
         if (apply(option, target, optarg) < 0)
