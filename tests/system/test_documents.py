@@ -1,4 +1,4 @@
-"""The documents say what the program does: options, policies, links, commands, man pages."""
+"""The documents say what is: options, policies, folders, links, commands, man pages."""
 import functools
 import pathlib
 import re
@@ -130,10 +130,54 @@ def test_status_fields_of_manual():
     assert {name for name in fields if f"`{name}`" not in text} == set()
 
 
+# --- folders: the table in architecture.md against the #include lines ---
+
+ARCHITECTURE = REPOSITORY / "docs" / "architecture.md"
+FOLDERS = sorted(path.name for path in (REPOSITORY / "src").iterdir() if path.is_dir())
+
+
+def allowed_of(folder):
+    """What the table lets a folder include besides itself."""
+    row = re.search(rf"^\| `src/{folder}` \|[^|]*\|([^|]*)\|", ARCHITECTURE.read_text(),
+                    re.MULTILINE)
+    assert row, f"src/{folder} is not in the table"
+    return set(re.findall(rf"\b({'|'.join(FOLDERS)})\b", row[1])) | {folder}
+
+
+def includes_of(path, form):
+    return re.findall(rf"^#include {form}", path.read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("folder", FOLDERS)
+def test_folder_includes_only_what_it_may(folder):
+    files = sorted((REPOSITORY / "src" / folder).glob("*.[ch]"))
+    assert files
+    for path in files:
+        used = {name for name, _ in includes_of(path, r'"(\w+)/([\w.]+)"')} - {"baton"}
+        assert used <= allowed_of(folder), path.name
+
+
+def test_libbaton_needs_libc_alone():
+    source = REPOSITORY / "src" / "worker" / "worker.c"
+    assert set(includes_of(source, r'"([\w/.]+)"')) == {"baton/worker.h", "ipc/native_protocol.h"}
+    assert not set(includes_of(source, r"<([\w/.]+)>")) & {"uv.h", "jansson.h", "http_parser.h"}
+
+
+@pytest.mark.parametrize("header, users", [
+    ("jansson.h", {"node_message.c", "node_message_write.c", "status.c"}),
+    ("http_parser.h", {"request.c"}),
+])
+def test_library_is_known_to_few(header, users):
+    found = {path.name for path in (REPOSITORY / "src").rglob("*.[ch]")
+             if header in includes_of(path, r"<([\w/.]+)>")}
+    assert found == users
+
+
 # --- links ---
 
 def without_code(text):
-    return re.sub(r"`[^`\n]*`", "", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    blocks = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+    return re.sub(r"`[^`\n]*`", "", blocks.sub("", text))
 
 
 def anchors(path):
