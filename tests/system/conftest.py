@@ -1,3 +1,12 @@
+"""System tests: real programs under the real binary, seen from outside.
+
+    pytest tests/system [--primary node|baton]
+
+BATON names the binary (build/release/baton), NODE the node to use (the one in PATH). A test that
+takes the fixture `primary` runs the same program under Node's own cluster primary as well
+(reference/primary.js): if it fails there, the test is wrong. Where Baton differs on purpose, the
+test states both outcomes. All others are about Baton alone.
+"""
 import signal
 import subprocess
 

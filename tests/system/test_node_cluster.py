@@ -109,7 +109,7 @@ def test_close_and_listen_again_under_load(start, primary):
 
 
 def test_the_last_server_closes_the_port(start, primary):
-    """An explicit close() of the only member closes the listening socket; listen() opens it again."""
+    """A close() of the only member closes the listening socket; listen() opens it again."""
     app = start(primary, "routes.js", instances=1)
     assert get(app.port, "/relisten/400").outcome == "ok"
     until(lambda: get(app.port, "/whoami").outcome == "refused", 5, "the port to be closed")

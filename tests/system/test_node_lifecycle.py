@@ -76,7 +76,8 @@ def test_idle_connections_do_not_hold_up_the_end(start):
     app = start("baton", "upgrade.js", instances=2, flags=IMPATIENT)
     silent = [open_socket(app.port) for _ in range(4)]
     upgraded = open_socket(app.port)
-    upgraded.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nUpgrade: echo\r\nConnection: Upgrade\r\n\r\n")
+    upgraded.sendall(b"GET / HTTP/1.1\r\nHost: test\r\n"
+                     b"Upgrade: echo\r\nConnection: Upgrade\r\n\r\n")
     assert upgraded.recv(12) == b"HTTP/1.1 101"
     app.stop(timeout=5)
     assert not app.leftovers()

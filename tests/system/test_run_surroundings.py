@@ -1,7 +1,10 @@
 """What `baton run` is started with, what its workers are started with, and readers that go away."""
 import os
+import pwd
 import re
 import signal
+
+import pytest
 
 from support import procfs
 from support.clients import Crowd, Load, get, open_socket, outcomes, read_reply, request_bytes
@@ -33,6 +36,18 @@ def test_signals_of_a_worker(start, tmp_path):
     _, found = start_probed(start, tmp_path, "cat /proc/$$/status")
     masks = dict(re.findall(r"(Sig\w+):\s+([0-9a-f]+)", found))
     assert int(masks["SigBlk"], 16) == 0 and int(masks["SigIgn"], 16) == 0, found
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root may start workers as somebody else")
+def test_workers_of_another_user(start):
+    app = start("baton", "hello.js", instances=1, flags=["--uid", "nobody"])
+    with open(f"/proc/{app.workers()[0]}/status", encoding="utf8") as status:
+        lines = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
+    user = pwd.getpwnam("nobody")
+    assert lines["Uid"].split() == [str(user.pw_uid)] * 4
+    assert lines["Gid"].split() == [str(user.pw_gid)] * 4
+    assert set(lines["Groups"].split()) <= {str(user.pw_gid)}
+    assert get(app.port).outcome == "ok"
 
 
 def test_standard_descriptors_closed(start):

@@ -48,7 +48,8 @@ def ignorable(channel):
 
 def wrong_types(channel):
     for name, values in {
-        "port": ["80", 70000, -5, 1e300, {}, True], "address": [12, "x" * 10000, "not an address", []],
+        "port": ["80", 70000, -5, 1e300, {}, True],
+        "address": [12, "x" * 10000, "not an address", []],
         "addressType": [99, "udp9", None, {}], "index": [-1, 10**18, "0"],
         "backlog": ["x", -1, 10**18, []], "flags": ["x", -1, 1.5, 10**18], "fd": [-7, 10**9, "3"],
         "seq": ["a", None, -1, 1e300, []],

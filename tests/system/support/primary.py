@@ -29,10 +29,10 @@ SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime
 
 
 class App:
-    """One primary with its workers. Close it: nothing of it is left then."""
+    """One primary with its workers, run in `directory`. Close it: nothing of it is left then."""
 
     def __init__(self, primary, script, *, instances=2, port=None, flags=(), arguments=(),
-                 environment=None, policy=None, window=None, wrap=(), directory=None):
+                 environment=None, policy=None, window=None, wrap=(), directory):
         self.primary = primary
         self.port = free_port() if port is None else port
         self.instances = instances
@@ -59,7 +59,7 @@ class App:
         environment = {**os.environ, name: value, "PORT": str(self.port)}
         if node_directory:
             environment["PATH"] = node_directory + ":" + environment["PATH"]
-        environment["BATON_HOME"] = f"/tmp/baton-test-{value}" if directory is None else str(directory)
+        environment["BATON_HOME"] = str(directory)
         environment.update({key: str(text) for key, text in (extra or {}).items()})
         return environment
 
