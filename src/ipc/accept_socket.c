@@ -59,26 +59,36 @@ static int set_send_buffer(int socket, uint32_t bytes) {
 
 /* The kernel polls a Unix socket writable while 4 * (queued + 1) <= send buffer. So this many
  * records make it unwritable, and one fewer does not. */
-static uint32_t exact_window(uint32_t send_buffer, uint32_t unit) {
+static uint32_t exact_refill(uint32_t send_buffer, uint32_t unit) {
     return (send_buffer / 4 - 1) / unit + 1;
 }
 
-/* Tries one record size. 0, UV_ERANGE when the least send buffer is too large for the window, or
- * another error. */
+/* Small windows are refilled from the first free place on. */
+static uint32_t wanted_refill(uint32_t window) {
+    return window < 4 ? window : window / 2;
+}
+
+/* Tries one record size. 0, UV_ERANGE when the least send buffer is too large for so low a refill,
+ * or another error. */
 static int fit_window(struct accept_socket *socket, uint32_t window, uint32_t record_size) {
+    uint32_t refill = wanted_refill(window);
     int unit = measure_unit(socket, record_size);
     int send_buffer;
 
     if (unit <= 0)
         return unit < 0 ? unit : -EPROTO;
     socket->unit = (uint32_t)unit;
-    /* Half a record (times four) above the limit of window - 1: any rounding stays on its side. */
-    send_buffer = set_send_buffer(socket->master, socket->unit * (4 * (window - 1) + 2));
+    /* Half a record (times four) above the limit of refill - 1: any rounding stays on its side. */
+    send_buffer = set_send_buffer(socket->master, socket->unit * (4 * (refill - 1) + 2));
     if (send_buffer < 0)
         return send_buffer;
-    socket->window = exact_window((uint32_t)send_buffer, socket->unit);
+    socket->refill = exact_refill((uint32_t)send_buffer, socket->unit);
     socket->record_size = record_size;
-    return socket->window > window ? -ERANGE : 0;
+    /* A smaller buffer than asked for has room for fewer: sends go through while it is not full. */
+    socket->window = (uint32_t)send_buffer / socket->unit;
+    if (socket->window > window)
+        socket->window = window;
+    return socket->refill > refill ? -ERANGE : 0;
 }
 
 static int size_send_buffer(struct accept_socket *socket, uint32_t window) {
@@ -151,10 +161,13 @@ uint32_t accept_socket_outstanding(const struct accept_socket *socket) {
     return bytes < 0 ? 0 : (uint32_t)bytes / socket->unit;
 }
 
-static uint32_t room_in_window(const struct accept_socket *socket) {
-    uint32_t outstanding = accept_socket_outstanding(socket);
-
-    return outstanding < socket->window ? socket->window - outstanding : 0;
+/* Room for up to `wanted` more; the kernel is asked only when what is known does not do. */
+static uint32_t room_in_window(struct accept_socket *socket, uint32_t wanted) {
+    if (socket->pending + wanted > socket->window)
+        socket->pending = accept_socket_outstanding(socket);
+    if (socket->pending >= socket->window)
+        return 0;
+    return wanted < socket->window - socket->pending ? wanted : socket->window - socket->pending;
 }
 
 static struct native_client record_of(const struct accept_socket *socket,
@@ -191,8 +204,10 @@ static int send_some(struct accept_socket *socket, const struct accept_socket_cl
             .bytes = place, .length = socket->record_size, .descriptor = clients[i].descriptor};
     }
     sent = descriptor_send_batch(socket->master, messages, count);
-    if (sent > 0)
+    if (sent > 0) {
         socket->sequence += (unsigned)sent;
+        socket->pending += (unsigned)sent;
+    }
     return sent;
 }
 
@@ -202,12 +217,10 @@ static bool is_wait(int error) {
 
 int accept_socket_send(struct accept_socket *socket, const struct accept_socket_client *clients,
                        unsigned count) {
-    uint32_t room = room_in_window(socket);
     unsigned taken = 0;
     int sent = 1;
 
-    if (count > room)
-        count = room;
+    count = room_in_window(socket, count);
     while (taken < count && sent > 0) {
         sent = send_some(socket, clients + taken, count - taken);
         if (sent > 0)
@@ -225,10 +238,11 @@ int accept_socket_probe(struct accept_socket *socket) {
         .bytes = bytes, .length = socket->record_size, .descriptor = -1};
     ssize_t sent;
 
-    if (room_in_window(socket) == 0)
+    if (room_in_window(socket, 1) == 0)
         return 0;
     memcpy(bytes, &record, sizeof(record));
     sent = descriptor_send(socket->master, &message);
+    socket->pending += sent > 0;
     return sent < 0 && !is_wait((int)sent) ? (int)sent : 0;
 }
 

@@ -2,9 +2,10 @@
  *
  * The kernel's own fill level is the acknowledgement: what the worker has received has left the
  * send buffer. The send buffer is sized so that the socket polls writable exactly while fewer than
- * `window` clients are in it, which is both the credit and the wake-up. The master keeps a copy of
- * the worker's end: through it, what was sent and not received is read back when the worker dies or
- * is stuck. create/destroy; no loop, no clock. */
+ * `refill` clients are in it: half a window, so that whoever waits for room is woken for a batch
+ * and not for each client, while the worker still has some in stock. The master keeps a copy of the
+ * worker's end: through it, what was sent and not received is read back when the worker dies or is
+ * stuck. create/destroy; no loop, no clock. */
 #ifndef BATON_IPC_ACCEPT_SOCKET_H
 #define BATON_IPC_ACCEPT_SOCKET_H
 
@@ -18,7 +19,9 @@ struct accept_socket {
     int worker;           /* our copy of the worker's end */
     uint32_t listener;    /* goes into each record */
     uint32_t window;      /* most clients sent and not received */
-    uint32_t record_size; /* bytes of a record: a window of 1 needs larger ones, for the buffer has
+    uint32_t refill;      /* polls writable while fewer than this many are; at most the window */
+    uint32_t pending;     /* at least as many as are sent and not received */
+    uint32_t record_size; /* bytes of a record: a refill of 1 needs larger ones, for the buffer has
                              a least size */
     uint32_t unit;        /* what one record takes of the send buffer, measured */
     uint64_t sequence;    /* of the last client sent */

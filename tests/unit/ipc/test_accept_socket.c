@@ -178,16 +178,21 @@ static void check_window(uint32_t window) {
     struct accept_socket socket = make_socket(window);
     struct native_client client;
 
+    assert_in_range(socket.refill, 1, socket.window);
     for (uint32_t sent = 0; sent < socket.window; sent++) {
-        assert_true(polls_writable(&socket));
+        assert_int_equal(polls_writable(&socket), sent < socket.refill);
         assert_int_equal(send_clients(&socket, 1), 1);
         assert_int_equal(accept_socket_outstanding(&socket), sent + 1);
     }
     assert_false(polls_writable(&socket));
     assert_int_equal(send_clients(&socket, 1), 0);
+    for (uint32_t left = socket.window - 1; left >= socket.refill; left--) {
+        assert_int_equal(receive(socket.worker, &client), 1);
+        assert_false(polls_writable(&socket));
+    }
     assert_int_equal(receive(socket.worker, &client), 1);
     assert_true(polls_writable(&socket));
-    assert_int_equal(send_clients(&socket, 5), 1); /* of five only one has room */
+    assert_int_equal(send_clients(&socket, socket.window), socket.window - socket.refill + 1);
     assert_false(polls_writable(&socket));
     assert_int_equal(accept_socket_outstanding(&socket), socket.window);
     accept_socket_destroy(&socket);
@@ -271,7 +276,11 @@ static int body_largest_window(void) {
         return 1;
     while (polls_writable(&socket) && send_clients(&socket, 1) == 1)
         sent++;
-    return sent == socket.window && !polls_writable(&socket) ? 0 : 2;
+    if (sent != socket.refill)
+        return 2;
+    while (send_clients(&socket, 1) == 1)
+        sent++;
+    return sent == socket.window && !polls_writable(&socket) ? 0 : 3;
 }
 
 static void test_window_without_privileges(void **state) {
