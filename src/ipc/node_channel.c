@@ -1,8 +1,10 @@
 #include "ipc/node_channel.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #define READ_SIZE      65536
@@ -20,8 +22,7 @@ struct outgoing {
 static void on_poll(uv_poll_t *poll, int status, int events);
 
 static int watch(struct node_channel *channel) {
-    bool writes = !list_empty(&channel->queue) || channel->send_error != 0;
-    int wanted = UV_READABLE | (writes ? UV_WRITABLE : 0);
+    int wanted = UV_READABLE | (list_empty(&channel->queue) ? 0 : UV_WRITABLE);
     int result;
 
     if (channel->watched == wanted)
@@ -100,10 +101,11 @@ static size_t send_now(struct node_channel *channel, const char *bytes, size_t l
 }
 
 /* After this the channel is of no more use: `ended` follows from the loop, for callers do not
- * expect it inside a send. */
+ * expect it inside a send. With its reading side shut down a socket polls readable at once, also
+ * while the worker reads nothing. */
 static int fail_sending(struct node_channel *channel, int error) {
     channel->send_error = error;
-    watch(channel);
+    shutdown(channel->descriptor, SHUT_RD);
     return error;
 }
 
