@@ -79,20 +79,21 @@ static int become_worker(const struct spawn_options *options, const sigset_t *ma
 int spawn(const struct spawn_options *options, pid_t *ret_pid) {
     volatile int error = 0; /* written by the child on our memory */
     sigset_t all;
-    sigset_t mask;
+    sigset_t none;
+    sigset_t before;
     pid_t pid;
 
     sigfillset(&all);
-    sigemptyset(&mask);
-    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &all, &before);
     pid = vfork();
     if (pid == 0) {
-        error = become_worker(options, &mask);
+        error = become_worker(options, &none);
         _exit(127);
     }
     if (pid < 0)
         error = errno;
-    sigprocmask(SIG_SETMASK, &mask, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
     if (error)
         return uv_translate_sys_error(error); /* the child that failed is reaped as an orphan */
     *ret_pid = pid;
