@@ -8,27 +8,30 @@
 #include "policy/slot_set.h"
 
 struct rank {
-    int64_t count;   /* policy_connections() as last told */
+    int64_t count;   /* the measure as last told */
     uint64_t turn;   /* when it was last handed a client, counted in hand-overs; 0 never */
     uint64_t handed; /* as last told */
 };
 
 struct least_policy {
     struct policy policy;
-    struct slot_set heap; /* the available slots: members[i] goes before [2i + 1] and [2i + 2] */
-    struct rank *ranks;   /* by slot */
+    policy_measure measure; /* what is compared */
+    struct slot_set heap;   /* the available slots: members[i] goes before [2i + 1] and [2i + 2] */
+    struct rank *ranks;     /* by slot */
     uint64_t turns;
 };
 
 static int least_create(struct policy **ret_policy, const char *argument, uint64_t seed) {
     struct least_policy *least;
+    policy_measure measure;
 
     (void)seed;
-    if (argument)
+    if (policy_measure_find(argument, &measure) < 0)
         return UV_EINVAL;
     least = calloc(1, sizeof *least);
     if (!least)
         return UV_ENOMEM;
+    least->measure = measure;
     slot_set_init(&least->heap);
     *ret_policy = &least->policy;
     return 0;
@@ -107,7 +110,7 @@ static void least_update(struct policy *policy, uint32_t slot,
     if (candidate->handed > rank->handed)
         rank->turn = ++least->turns;
     rank->handed = candidate->handed;
-    rank->count = policy_connections(candidate);
+    rank->count = least->measure(candidate);
     slot_set_put(&least->heap, slot, candidate->available);
     if (candidate->available)
         settle(least, least->heap.positions[slot]);
@@ -124,7 +127,7 @@ static int32_t least_pick(struct policy *policy, uint64_t key) {
 
 const struct policy_type policy_least = {
     .name = "least",
-    .summary = "the worker with the fewest open connections",
+    .summary = "the worker with the fewest open connections; least:load the lowest reported load",
     .needs_open = true,
     .create = least_create,
     .destroy = least_destroy,

@@ -11,19 +11,22 @@
 
 struct p2c_policy {
     struct policy policy;
+    policy_measure measure; /* what is compared */
     struct prng prng;
     struct slot_set available;
-    int64_t *counts; /* by slot: policy_connections() as last told */
+    int64_t *counts; /* by slot: the measure as last told */
 };
 
 static int p2c_create(struct policy **ret_policy, const char *argument, uint64_t seed) {
     struct p2c_policy *p2c;
+    policy_measure measure;
 
-    if (argument)
+    if (policy_measure_find(argument, &measure) < 0)
         return UV_EINVAL;
     p2c = calloc(1, sizeof *p2c);
     if (!p2c)
         return UV_ENOMEM;
+    p2c->measure = measure;
     p2c->prng.state = seed;
     slot_set_init(&p2c->available);
     *ret_policy = &p2c->policy;
@@ -55,7 +58,7 @@ static void p2c_update(struct policy *policy, uint32_t slot,
                        const struct policy_candidate *candidate) {
     struct p2c_policy *p2c = (struct p2c_policy *)policy;
 
-    p2c->counts[slot] = policy_connections(candidate);
+    p2c->counts[slot] = p2c->measure(candidate);
     slot_set_put(&p2c->available, slot, candidate->available);
 }
 
@@ -80,7 +83,7 @@ static int32_t p2c_pick(struct policy *policy, uint64_t key) {
 
 const struct policy_type policy_p2c = {
     .name = "p2c",
-    .summary = "of two random workers, the one with fewer open connections",
+    .summary = "of two random workers, the one with fewer open connections; p2c:load lower load",
     .needs_open = true,
     .create = p2c_create,
     .destroy = p2c_destroy,

@@ -75,3 +75,10 @@ uint64_t policy_key(const void *bytes, unsigned length) {
         hash = (hash ^ byte[i]) * 0x100000001b3u;
     return prng_mix(hash);
 }
+
+int policy_measure_find(const char *argument, policy_measure *ret_measure) {
+    if (argument && strcmp(argument, "load") != 0)
+        return UV_EINVAL;
+    *ret_measure = argument ? policy_load : policy_connections;
+    return 0;
+}

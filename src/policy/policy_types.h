@@ -20,4 +20,16 @@ static inline int64_t policy_connections(const struct policy_candidate *candidat
     return candidate->open >= 0 ? candidate->open : (int64_t)candidate->unacknowledged;
 }
 
+/* … or with the argument "load" what the workers report themselves; of equal loads, as above. */
+static inline int64_t policy_load(const struct policy_candidate *candidate) {
+    int64_t connections = policy_connections(candidate);
+
+    return ((int64_t)candidate->load << 31) + (connections < INT32_MAX ? connections : INT32_MAX);
+}
+
+typedef int64_t (*policy_measure)(const struct policy_candidate *candidate);
+
+/* The measure that an argument names: 0 or UV_EINVAL. */
+int policy_measure_find(const char *argument, policy_measure *ret_measure);
+
 #endif
