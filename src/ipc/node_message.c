@@ -176,7 +176,7 @@ static int parse(const char *line, size_t length, json_t **ret_root) {
     json_t *root;
 
     /* jansson takes a NUL byte for the end of the text. */
-    if (length == 0 || memchr(line, '\0', length) || nests_too_deeply(line, length))
+    if (length == 0 || memchr(line, '\0', length))
         return -EPROTO;
     root = json_loadb(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!root)
@@ -466,23 +466,34 @@ static int read_value(const json_t *root, struct node_message *message) {
     return 0;
 }
 
+static int read_any(const char *line, size_t length, struct node_message *message) {
+    json_t *root;
+    int error;
+
+    start_message(message);
+    if (nests_too_deeply(line, length)) {
+        message->type = node_message_type_of_cut(line, length);
+        return 0;
+    }
+    error = parse(line, length, &root);
+    if (error)
+        return error;
+    error = read_value(root, message);
+    json_decref(root);
+    if (error)
+        node_message_clear(message);
+    return error;
+}
+
 int node_message_read(const char *line, size_t length, struct node_message *ret_message) {
     struct node_message message;
-    json_t *root;
     int error;
 
     start_message(&message);
     if (!read_frequent(line, length, &message)) {
-        start_message(&message);
-        error = parse(line, length, &root);
+        error = read_any(line, length, &message);
         if (error)
             return error;
-        error = read_value(root, &message);
-        json_decref(root);
-        if (error) {
-            node_message_clear(&message);
-            return error;
-        }
     }
     *ret_message = message;
     return 0;

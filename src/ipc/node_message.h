@@ -85,14 +85,15 @@ struct node_message {
 
 /* Reads one line. 0 with *ret_message filled in; UV_EPROTO when the line is no JSON, or is internal
  * and misses or mistypes what its kind needs (the worker is then not one that we can talk to);
- * UV_ENOMEM. Nested deeper than 64 levels is UV_EPROTO. *ret_message needs node_message_clear()
- * only after 0. */
+ * UV_ENOMEM. What nests deeper than 64 levels is not looked into: it is a message of the program's
+ * own (node_message_type_of_cut()). *ret_message needs node_message_clear() only after 0. */
 int node_message_read(const char *line, size_t length, struct node_message *ret_message);
 void node_message_clear(struct node_message *message);
 
-/* Of a line that framing has cut only the start is known: NODE_MESSAGE_HANDLE when it brings a
- * descriptor (acknowledge and close it, or the worker holds back all that it says later), otherwise
- * NODE_MESSAGE_USER. No kind that is about clients is ever that long. */
+/* Of a line that framing has cut, or that nests too deeply, only the start counts:
+ * NODE_MESSAGE_HANDLE when it brings a descriptor (acknowledge and close it, or the worker holds
+ * back all that it says later), otherwise NODE_MESSAGE_USER. No kind that is about clients is ever
+ * that long. */
 enum node_message_type node_message_type_of_cut(const char *line, size_t length);
 
 /* What the answer to queryServer says of the listener. */
