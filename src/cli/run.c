@@ -15,9 +15,7 @@ static void print_help(void) {
          "\n"
          "Options (times are in milliseconds unless they bear a unit; defaults in brackets):");
     options_print(stdout, run_options);
-    puts("\nPolicies:");
-    for (int i = 0; policy_types[i]; i++)
-        printf("  %-10s %s\n", policy_types[i]->name, policy_types[i]->summary);
+    run_print_policies();
     puts("\nSignals: SIGINT or SIGTERM serves what has connected and ends, a second one ends at "
          "once; SIGHUP\n"
          "replaces the workers one by one without losing a client; SIGUSR1 prints the status.\n"

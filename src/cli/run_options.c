@@ -233,7 +233,7 @@ static int ignore(void *target, const char *value) {
 const struct cli_option run_options[] = {
     {"instances", 'i', "N", "a number, 0 or 'max' for one per CPU, or -K for K fewer",
      "how many workers (1)", set_instances},
-    {"name", 'n', "NAME", "a name", "of the app (the script's)", set_name},
+    {"name", 'n', "NAME", "a name", "the app's name (the script's, without its ending)", set_name},
     {"policy", 0, "NAME[:ARG]", "a policy", "who gets the next client: see below (node)",
      set_policy},
     {"window", 0, "K", "a number from 1 to 1024",
@@ -246,7 +246,8 @@ const struct cli_option run_options[] = {
     {"interpreter-args", 0, "ARGS", "arguments", "for the interpreter", set_interpreter_args},
     {"node-args", 0, "ARGS", "arguments", "the same", set_interpreter_args},
     {"cwd", 0, "DIR", "a directory", "where workers run", set_cwd},
-    {"wait-ready", 0, NULL, NULL, "no clients before a worker says 'ready'", set_wait_ready},
+    {"wait-ready", 0, NULL, NULL,
+     "no clients before a worker has sent 'ready' or called baton_ready()", set_wait_ready},
     {"listen-timeout", 0, "MS", A_TIME, "for a worker to listen or be ready (3000)",
      set_listen_timeout},
     {"drain-timeout", 0, "MS", A_TIME, "for open connections of a worker that is to end (8000)",
@@ -273,7 +274,7 @@ const struct cli_option run_options[] = {
      set_filter_env},
     {"uid", 0, "USER", "a user's name or number", "that workers run as", set_uid},
     {"gid", 0, "GROUP", "a group's name or number", "that workers run as", set_gid},
-    {"time", 0, NULL, NULL, "a time before each line of output", set_time},
+    {"time", 0, NULL, NULL, "a time before each line that a worker prints", set_time},
     {"status", 0, "[json]", "nothing or 'json'",
      "a live table of the workers, or a JSON line a second", set_status},
     {"trace", 0, NULL, NULL, "every message and descriptor that crosses a channel", set_trace},
@@ -288,6 +289,12 @@ const struct cli_option run_options[] = {
     {NULL, 0, NULL, NULL, NULL, NULL},
 };
 
+void run_print_policies(void) {
+    puts("\nPolicies:");
+    for (int i = 0; policy_types[i]; i++)
+        printf("  %-10s %s\n", policy_types[i]->name, policy_types[i]->summary);
+}
+
 int run_check_policy(const char *specification) {
     struct policy *policy;
     int result = policy_create(&policy, specification, 1);
@@ -299,7 +306,7 @@ int run_check_policy(const char *specification) {
     }
     text_escape(word, sizeof word, specification, strlen(specification));
     if (result == UV_EINVAL)
-        fprintf(stderr, "baton: the policy '%s' does not take that argument\n", word);
+        fprintf(stderr, "baton: the policy '%s' takes no such argument\n", word);
     else
         fprintf(stderr, "baton: there is no policy '%s'; there are", word);
     for (int i = 0; result != UV_EINVAL && policy_types[i]; i++)

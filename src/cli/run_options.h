@@ -13,6 +13,9 @@ struct run_flags {
 
 extern const struct cli_option run_options[]; /* their target is a struct run_flags */
 
+/* Lists the policies on standard output. */
+void run_print_policies(void);
+
 /* Checks the policy's name and argument; the sentence lists the known ones. 0 or UV_EINVAL. */
 int run_check_policy(const char *specification);
 

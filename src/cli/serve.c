@@ -17,6 +17,7 @@ static void print_help(void) {
          "does so with N\n"
          "workers behind a master; all other options are then those of baton run:");
     options_print(stdout, run_options);
+    run_print_policies();
     puts("\nFor experiments it also answers /hello, /echo, /sleep/MS, /burn/MS and /whoami.");
 }
 
@@ -62,9 +63,7 @@ static int complete_settings(const struct cli_serve *serve, struct settings *set
         result = text_list_add(&settings->args, port);
     if (result == 0 && !settings->name)
         result = settings_set_text(&settings->name, "serve");
-    if (result == 0 && !settings->policy)
-        result = settings_set_text(&settings->policy, "rr");
-    if (result == 0)
+    if (result == 0 && settings->policy)
         result = run_check_policy(settings->policy);
     if (result == 0 && settings_check(settings, error) < 0) {
         fprintf(stderr, "baton: %s\n", error);

@@ -149,7 +149,7 @@ static int port_of(const struct sockaddr_storage *address) {
 static void announce(const struct serve *serve, const struct serve_options *options) {
     struct sockaddr_storage address;
     socklen_t length = sizeof address;
-    const char *host = options->host ? options->host : "127.0.0.1";
+    const char *host = options->host ? options->host : "localhost";
     bool brackets = strchr(host, ':') != NULL;
 
     if (baton_has_master())
@@ -160,8 +160,9 @@ static void announce(const struct serve *serve, const struct serve_options *opti
     }
     if (baton_address(serve->listener, (struct sockaddr *)&address, &length) < 0)
         return;
-    fprintf(stderr, "listening on http://%s%s%s:%d\n", brackets ? "[" : "", host,
-            brackets ? "]" : "", port_of(&address));
+    fprintf(stderr, "listening on http://%s%s%s:%d%s\n", brackets ? "[" : "", host,
+            brackets ? "]" : "", port_of(&address),
+            options->host ? "" : " and all other addresses");
 }
 
 /* A listener, non-blocking, or a negative errno after saying why. */

@@ -18,10 +18,10 @@ struct serve_options {
     const char *unix_path; /* a Unix socket instead of host and port; NULL: none */
 };
 
-/* Serves until told to end. Without a master it prints "listening on http://HOST:PORT" to standard
- * error once clients may connect. Ignores SIGPIPE from then on. Returns the exit code: 0 after a
- * drain, 1 when it could not start (one line on standard error says why), 128 + N when a second
- * signal N cut the drain short. */
+/* Serves until told to end. Without a master it prints "listening on http://HOST:PORT …" to
+ * standard error once clients may connect. Ignores SIGPIPE from then on. Returns the exit code: 0
+ * after a drain, 1 when it could not start (one line on standard error says why), 128 + N when a
+ * second signal N cut the drain short. */
 int serve_main(const struct serve_options *options);
 
 #endif

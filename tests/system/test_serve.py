@@ -28,7 +28,7 @@ class Server:
         self.process = subprocess.Popen([BATON, "serve", str(directory), str(port)],
                                         stderr=subprocess.PIPE, env=environment)
         line = self.process.stderr.readline().decode()
-        match = re.fullmatch(r"listening on http://127\.0\.0\.1:(\d+)\n", line)
+        match = re.fullmatch(r"listening on http://localhost:(\d+) and all other addresses\n", line)
         assert match, line
         self.port = int(match[1])
 

@@ -209,7 +209,7 @@ static void test_policies_are_checked(void **state) {
     capture_start(&capture);
     assert_int_equal(run_check_policy("node:3"), UV_EINVAL);
     capture_end(&capture);
-    assert_non_null(strstr(capture.text, "'node:3' does not take that argument\n"));
+    assert_non_null(strstr(capture.text, "'node:3' takes no such argument\n"));
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)

@@ -44,7 +44,7 @@ static void test_with_i_it_is_an_app_of_this_binary(void **state) {
     assert_true(serve.balanced);
     assert_int_equal(serve.settings.instances, 3);
     assert_string_equal(serve.settings.name, "serve");
-    assert_string_equal(serve.settings.policy, "rr");
+    assert_string_equal(serve.settings.policy, "node");
     assert_string_equal(serve.settings.interpreter, "none");
     assert_int_equal(serve.settings.intercept, SETTINGS_INTERCEPT_NATIVE);
     assert_int_equal(serve.settings.args.count, 3);
