@@ -42,7 +42,7 @@ static int open_listener(struct app *app, struct child *child,
 
     if (result == 0)
         app->events->serving(app->owner, app, *ret_listener);
-    else if (!child->bind_failed)
+    else if (!child->bind_failed && result != UV_ECANCELED)
         complain_of_bind(app, request->key, result);
     return result;
 }
@@ -90,6 +90,7 @@ static int start_child(struct slot *slot, bool serving, struct child **ret_child
                                     .descriptors = app->options.worker_descriptors,
                                     .output = app->options.output,
                                     .input = app->options.input,
+                                    .identity = &app->options.identity,
                                     .serving = serving};
     int result = child_start(ret_child, &options, &child_events, app);
 
@@ -168,6 +169,7 @@ static void on_ready(void *owner, struct child *child) {
     struct app *app = owner;
     struct slot *slot = slot_of(app, child);
 
+    app->served = true;
     if (slot->next == child) {
         replace(slot);
         continue_reload(app, slot);
@@ -217,10 +219,36 @@ static void successor_failed(struct slot *slot, const char *why) {
         log_error("worker %u could not be replaced: %s", slot->number, why);
 }
 
+/* It serves, but not through us: with `exclusive: true`, say. */
+static bool listens_by_itself(struct child *child) {
+    if (!process_listens(child->pid))
+        return false;
+    log_warning(
+        "worker %u (pid %d) listens by itself, past the master: its clients are not balanced",
+        child->slot, (int)child->pid);
+    child->listened = true;
+    child_said_ready(child);
+    return child->state == CHILD_READY;
+}
+
+/* Nothing of the app has ever served: then it is the program or its flags that are wrong. */
+static void fail_start(struct app *app, const struct child *child) {
+    unsigned long long timeout = app->settings->listen_timeout_ms;
+
+    if (app->settings->wait_ready)
+        log_error("worker %u of %s did not say that it is ready within %llu ms (--listen-timeout)",
+                  child->slot, app->settings->name, timeout);
+    else
+        log_error("%s did not start to listen within %llu ms; give it longer with "
+                  "--listen-timeout, or run it with -x "
+                  "if it serves nobody",
+                  app->settings->name, timeout);
+    app_stop(app, APP_FAILED_START);
+}
+
 static void on_slow(void *owner, struct child *child) {
     struct app *app = owner;
     struct slot *slot = slot_of(app, child);
-    unsigned long long timeout = app->settings->listen_timeout_ms;
     bool waits = app->settings->wait_ready;
 
     if (slot->next == child) {
@@ -228,33 +256,16 @@ static void on_slow(void *owner, struct child *child) {
                          waits ? "the new one did not say that it is ready within --listen-timeout"
                                : "the new one did not listen within --listen-timeout");
         child_kill(child, "it was not ready in time");
+    } else if (listens_by_itself(child)) {
         return;
-    }
-    if (process_listens(child->pid)) {
-        log_warning(
-            "worker %u (pid %d) listens by itself, past the master: its clients are not balanced",
-            child->slot, (int)child->pid);
-        child->listened = true;
-        child->said_ready = !waits || child->said_ready;
-        child_said_ready(child);
-        return;
-    }
-    if (app->listened && !waits) {
-        log_warning("worker %u (pid %d) does not listen yet after %llu ms", child->slot,
-                    (int)child->pid, timeout);
-        return;
-    }
-    if (waits) {
-        log_error("worker %u of %s did not say that it is ready within %llu ms (--listen-timeout)",
-                  child->slot, app->settings->name, timeout);
+    } else if (!app->served && !(app->listened && !waits)) {
+        fail_start(app, child);
+    } else if (waits) {
+        child_kill(child, "it did not say that it is ready within --listen-timeout");
     } else {
-        log_error("%s did not start to listen within %llu ms; give it longer with "
-                  "--listen-timeout, or run it with -x "
-                  "if it serves nobody",
-                  app->settings->name, timeout);
+        log_warning("worker %u (pid %d) does not listen yet after %llu ms", child->slot,
+                    (int)child->pid, (unsigned long long)app->settings->listen_timeout_ms);
     }
-    if (!app->listened || waits)
-        app_stop(app, APP_FAILED_START);
 }
 
 /* A start that failed for a reason that the same start again will meet again. */
@@ -273,7 +284,7 @@ static bool ended_well(const struct settings *settings, int status) {
 
 static void restart_after(struct slot *slot, const struct child *child) {
     struct app *app = slot->app;
-    uint64_t lived = clock_ms() - child->started_ms;
+    uint64_t lived = child->was_ready ? clock_ms() - child->started_ms : 0;
     struct restart_decision decision =
         restart_decide(&slot->history, app->settings, lived, child->status);
     char what[CHILD_END_MAX];
@@ -292,7 +303,8 @@ static void restart_after(struct slot *slot, const struct child *child) {
         break;
     case RESTART_GIVE_UP:
         log_error("worker %u (pid %d) %s", slot->number, (int)child->pid, what);
-        snprintf(what, sizeof what, "it ended %u times in a row within %llu ms of its start",
+        snprintf(what, sizeof what,
+                 "it ended %u times in a row within %llu ms of its start or before it was ready",
                  slot->history.young_deaths, (unsigned long long)app->settings->min_uptime_ms);
         give_up(slot, what);
         break;
@@ -466,7 +478,7 @@ static bool all_over(const struct app *app) {
 static enum app_outcome outcome_of_slots(const struct app *app) {
     for (uint32_t i = 0; i < app->slot_count; i++)
         if (app->slots[i].gave_up)
-            return app->listened ? APP_GIVEN_UP : APP_FAILED_START;
+            return app->served ? APP_GIVEN_UP : APP_FAILED_START;
     return APP_DONE;
 }
 

@@ -48,6 +48,7 @@ struct app_options {
     struct connection_watch *watch; /* NULL where the kernel does not tell of closed connections */
     struct output *output;          /* NULL: workers write to our output themselves */
     int input;
+    struct identity identity; /* whom workers run as */
 };
 
 struct slot {
@@ -72,6 +73,7 @@ struct app {
     uint32_t child_count;
     struct listener_set listeners;
     uint64_t serials;
+    bool served;   /* some worker was READY once */
     bool listened; /* some worker has a listener, or had */
     bool announced_ready;
     bool starting; /* inside app_start() */

@@ -93,14 +93,15 @@ static int run_program(struct child *child, const struct child_options *options,
                                     .output = descriptors->output[1],
                                     .error = descriptors->error[1],
                                     .channel = descriptors->channel[1],
-                                    .descriptors = options->descriptors};
+                                    .descriptors = options->descriptors,
+                                    .change_user = options->identity->differs,
+                                    .uid = options->identity->uid,
+                                    .gid = options->identity->gid};
     struct text_list environment;
     char **command;
-    int result = identity_resolve(settings, &program.change_user, &program.uid, &program.gid);
+    int result;
 
-    if (result < 0)
-        return result;
-    child->uid = program.uid;
+    child->uid = options->identity->uid;
     print_token(child->token, token);
     result = environment_create(&environment, &wanted);
     if (result < 0)
@@ -229,6 +230,7 @@ void child_set_state(struct child *child, enum child_state state) {
     log_debug("worker %u (pid %d): %s, was %s", child->slot, (int)child->pid,
               child_state_name(state), child_state_name(child->state));
     child->state = state;
+    child->was_ready = child->was_ready || state == CHILD_READY;
     if (state == CHILD_READY || (state == CHILD_DRAINING && child->retiring))
         uv_timer_stop(&child->timer);
 }

@@ -17,6 +17,7 @@
 #include "ipc/node_channel.h"
 #include "master/accept_delivery.h"
 #include "master/child_state.h"
+#include "master/identity.h"
 #include "master/listener.h"
 #include "master/member.h"
 #include "master/output.h"
@@ -80,7 +81,8 @@ struct child_options {
     const char *socket_name;   /* of the worker socket */
     struct rlimit descriptors; /* what the worker gets as its limit */
     struct output *output; /* prefixes its lines; NULL: it writes to our standard output itself */
-    int input;             /* becomes its standard input */
+    const struct identity *identity; /* whom the worker runs as */
+    int input;                       /* becomes its standard input */
     bool serving; /* clients may come as soon as it listens; else only after child_serve() */
 };
 
@@ -101,6 +103,7 @@ struct child {
     bool draining;       /* child_drain() was called */
     bool listened;       /* it has a listener, or had one */
     bool said_ready;
+    bool was_ready;
     bool bind_failed; /* its last listen was answered with an error */
     bool retiring;
     const char *reason; /* why we killed it: a sentence, static; or NULL */

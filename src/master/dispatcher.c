@@ -392,6 +392,11 @@ void dispatcher_room(struct member *member, uint64_t now_ms) {
 
 /* --- time --- */
 
+/* What was stamped during a tick may bear a later time than the tick itself. */
+static uint64_t elapsed(uint64_t since_ms, uint64_t now_ms) {
+    return now_ms > since_ms ? now_ms - since_ms : 0;
+}
+
 static void mark_stuck(struct dispatcher *dispatcher, struct member *member, uint64_t held_ms) {
     member->stuck = true;
     dispatcher_refresh(member);
@@ -419,7 +424,7 @@ static void check_progress(struct dispatcher *dispatcher, struct member *member,
         dispatcher_acknowledged(member, received, now_ms);
     if (member->unacknowledged == 0)
         return;
-    held_ms = now_ms - member->progress_ms;
+    held_ms = elapsed(member->progress_ms, now_ms);
     if (held_ms >= soft && !member->stuck)
         mark_stuck(dispatcher, member, held_ms);
     if (hard > 0 && held_ms >= hard && !member->expired) {
@@ -459,7 +464,7 @@ static void give_up_old(struct dispatcher *dispatcher, uint64_t now_ms) {
     while (limit > 0 && !list_empty(&dispatcher->waiting)) {
         struct client *client = LIST_ENTRY(dispatcher->waiting.next, struct client, node);
 
-        if (now_ms - client->accepted_ms < limit)
+        if (elapsed(client->accepted_ms, now_ms) < limit)
             return;
         client_destroy(client);
         dispatcher->waiting_count--;

@@ -38,8 +38,7 @@ static int find_group(const char *name, gid_t *gid) {
     return 0;
 }
 
-int identity_resolve(const struct settings *settings, bool *ret_change, uid_t *ret_uid,
-                     gid_t *ret_gid) {
+int identity_resolve(const struct settings *settings, struct identity *ret_identity) {
     uid_t uid = getuid();
     gid_t gid = getgid();
     int result = settings->uid ? find_user(settings->uid, &uid, &gid) : 0;
@@ -48,8 +47,7 @@ int identity_resolve(const struct settings *settings, bool *ret_change, uid_t *r
         result = find_group(settings->gid, &gid);
     if (result < 0)
         return result;
-    *ret_change = uid != getuid() || gid != getgid();
-    *ret_uid = uid;
-    *ret_gid = gid;
+    *ret_identity =
+        (struct identity){.uid = uid, .gid = gid, .differs = uid != getuid() || gid != getgid()};
     return 0;
 }

@@ -7,10 +7,14 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* From --uid and --gid, names or numbers; the group defaults to the user's own. *ret_change says
- * whether they differ from ours at all. 0, or UV_ENOENT for an unknown one. Reads the user
- * database: not for the serving path. */
-int identity_resolve(const struct settings *settings, bool *ret_change, uid_t *ret_uid,
-                     gid_t *ret_gid);
+struct identity {
+    uid_t uid;
+    gid_t gid;
+    bool differs; /* from ours: the worker has to change */
+};
+
+/* From --uid and --gid, names or numbers; the group defaults to the user's own. 0, or UV_ENOENT for
+ * an unknown one. Reads the user database, which may block: once, before the loop runs. */
+int identity_resolve(const struct settings *settings, struct identity *ret_identity);
 
 #endif

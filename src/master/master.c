@@ -277,6 +277,12 @@ static int start_app(struct master *master, int descriptor_limit) {
                                       output_captures(&master->output) ? &master->output : NULL,
                                   .input = master->null_input};
 
+    int result = identity_resolve(master->settings, &options.identity);
+
+    if (result < 0) {
+        log_error("there is no such user or group as --uid and --gid say");
+        return result;
+    }
     return app_start(&master->app, &options, &app_events, master);
 }
 

@@ -56,6 +56,8 @@ static void trace(const struct child *child, struct trace_message *message, cons
     message->slot = child->slot;
     message->text = text;
     message->text_length = strlen(text);
+    while (message->text_length > 0 && text[message->text_length - 1] == ' ')
+        message->text_length--; /* where there was no address to add */
     child->events->trace(child->owner, message);
 }
 

@@ -177,6 +177,9 @@ static void on_query(struct child *child, const struct node_message *query) {
 
     if (result == 0)
         result = child_add_member(child, &request, &member);
+    if (result == UV_ECANCELED)
+        return; /* everything ends: the worker is told to, so that no error of its own covers the
+                   reason */
     child->bind_failed = result < 0;
     if (member && member->listener->dispatcher.policy && key.kind != LISTENER_UDP &&
         !member->listener->dispatcher.policy->type->shared) {
@@ -343,9 +346,19 @@ static void on_message(void *owner, const struct node_message *message) {
     }
 }
 
+static void trace_end(const struct child *child) {
+    static const char text[] = "end of file";
+    struct trace_message message = {
+        .slot = child->slot, .text = text, .text_length = sizeof text - 1, .descriptor = -1};
+
+    if (child->settings->trace)
+        child->events->trace(child->owner, &message);
+}
+
 static void on_ended(void *owner, int reason) {
     struct child *child = owner;
 
+    trace_end(child);
     if (reason < 0) {
         child_kill(child, "it broke the protocol of its channel");
         return;
@@ -367,7 +380,8 @@ static void on_trace(void *owner, bool outgoing, const char *line, size_t length
                                     .outgoing = outgoing,
                                     .text = line,
                                     .text_length = length,
-                                    .length = length,
+                                    .length = outgoing ? length
+                                                       : length + 1, /* its newline was cut off */
                                     .descriptor = descriptor};
 
     if (child->settings->trace)

@@ -8,10 +8,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#define READ_SIZE 65536
-#define RETRY_MS  10
+#define READ_SIZE  65536
+#define RETRY_MS   10
+#define PREFIX_MAX 96
 #define PIECE                                                                                      \
     4096 /* at most PIPE_BUF: a pipe that polls writable takes it whole, without blocking */
+
+_Static_assert(OUTPUT_LINE_MAX + PREFIX_MAX <= PIECE, "a line is one piece");
 
 /* Readable on dark and light backgrounds; slots go round. */
 static const char *const colors[] = {"\x1b[36m", "\x1b[32m", "\x1b[35m", "\x1b[34m", "\x1b[33m",
@@ -35,7 +38,7 @@ static bool is_writable(int descriptor) {
 }
 
 /* Whoever reads our output may be slow; then the rest is dropped rather than the master stopped.
- * Sources look before they read, so it is the last lines of the dead and our own that can meet
+ * Sources look before they write, so it is the last lines of the dead and our own that can meet
  * this. */
 static void write_all(int descriptor, const char *bytes, size_t length) {
     while (length > 0 && is_writable(descriptor)) {
@@ -87,7 +90,7 @@ static size_t print_prefix(const struct output_source *source, char *text, size_
 
 static void write_line(struct output_source *source, const char *line, size_t length) {
     int descriptor = source->error ? STDERR_FILENO : STDOUT_FILENO;
-    char text[OUTPUT_LINE_MAX + 96];
+    char text[OUTPUT_LINE_MAX + PREFIX_MAX]; /* one piece: taken whole or not at all */
     size_t prefix = print_prefix(source, text, sizeof text);
 
     memcpy(text + prefix, line, length);
@@ -96,8 +99,9 @@ static void write_line(struct output_source *source, const char *line, size_t le
     write_all(descriptor, text, prefix + length + 1);
 }
 
-/* Writes the whole lines that are there; with `rest`, the unfinished one too. */
-static void write_lines(struct output_source *source, bool rest) {
+/* Writes the whole lines that are there, as long as the reader of our output takes them: false when
+ * some are left. With `rest` all are written or dropped, the unfinished one too. */
+static bool write_lines(struct output_source *source, bool rest) {
     while (buffer_length(&source->line) > 0) {
         const char *data = buffer_data(&source->line);
         size_t available = buffer_length(&source->line);
@@ -109,11 +113,14 @@ static void write_lines(struct output_source *source, bool rest) {
             length = OUTPUT_LINE_MAX;
             whole = false;
         } else if (!newline && !rest && length < OUTPUT_LINE_MAX) {
-            return;
+            return true;
         }
+        if (!rest && !is_writable(source->error ? STDERR_FILENO : STDOUT_FILENO))
+            return false;
         write_line(source, data, length);
         buffer_consume(&source->line, length + whole);
     }
+    return true;
 }
 
 /* Reads once: false at the end of file or when nothing is there. */
@@ -127,30 +134,33 @@ static bool read_once(struct output_source *source) {
     if (length <= 0)
         return false;
     buffer_commit(&source->line, (size_t)length);
-    write_lines(source, false);
     return true;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
 
+/* While our reader is slow nothing is read: so the worker is slow, too. */
 static void on_retry(uv_timer_t *retry) {
     struct output_source *source = retry->data;
 
-    uv_poll_start(&source->poll, UV_READABLE, on_readable);
+    if (write_lines(source, false))
+        uv_poll_start(&source->poll, UV_READABLE, on_readable);
+    else
+        uv_timer_start(retry, on_retry, RETRY_MS, 0);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events) {
     struct output_source *source = poll->data;
 
     (void)events;
-    if (!is_writable(source->error ? STDERR_FILENO : STDOUT_FILENO)) {
-        /* Our reader is slow: so is the worker, then. */
+    if (status < 0 || !read_once(source)) {
         uv_poll_stop(poll);
-        uv_timer_start(&source->retry, on_retry, RETRY_MS, 0);
         return;
     }
-    if (status < 0 || !read_once(source))
-        uv_poll_stop(poll);
+    if (write_lines(source, false))
+        return;
+    uv_poll_stop(poll);
+    uv_timer_start(&source->retry, on_retry, RETRY_MS, 0);
 }
 
 int output_source_start(struct output_source *source, uv_loop_t *loop, struct output *output,

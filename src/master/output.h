@@ -14,7 +14,7 @@
 #include <stdint.h>
 #include <uv.h>
 
-#define OUTPUT_LINE_MAX 8192
+#define OUTPUT_LINE_MAX 4000
 
 struct output {
     bool prefix; /* "0 | text" */

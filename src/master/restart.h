@@ -29,8 +29,8 @@ struct restart_decision {
     uint64_t delay_ms;
 };
 
-/* Decides after a worker has lived for lifetime_ms and ended with a waitpid(2) status; updates the
- * history. */
+/* Decides after a worker has lived for lifetime_ms (0 when it was never ready) and ended with a
+ * waitpid(2) status; updates the history. */
 struct restart_decision restart_decide(struct restart_history *history,
                                        const struct settings *settings, uint64_t lifetime_ms,
                                        int status);

@@ -16,6 +16,7 @@ struct snapshot_listener {
     uint64_t paused;  /* how often accepting paused for lack of credit … */
     uint64_t starved; /* … and of descriptors */
     bool accepting;
+    bool shared; /* the workers accept from it themselves: nothing is counted */
 };
 
 struct snapshot_worker {

@@ -90,6 +90,9 @@ static int print_worker(struct buffer *out, const struct snapshot_worker *worker
 }
 
 static int print_listener(struct buffer *out, const struct snapshot_listener *listener) {
+    if (listener->shared)
+        return buffer_print(out, "  %s  shared: the workers accept by themselves\n",
+                            listener->address);
     return buffer_print(out, "  %s  accepted %" PRIu64 ", in line %" PRIu64 "%s%s\n",
                         listener->address, listener->accepted, listener->waiting,
                         listener->gave_up ? ", some let go" : "",
@@ -142,11 +145,12 @@ int status_table(struct buffer *out, const struct snapshot *snapshot,
 }
 
 static json_t *listener_json(const struct snapshot_listener *listener) {
-    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "address", listener->address,
+    return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:b, s:b}", "address", listener->address,
                      "accepted", (json_int_t)listener->accepted, "waiting",
                      (json_int_t)listener->waiting, "gave_up", (json_int_t)listener->gave_up,
                      "paused_total", (json_int_t)listener->paused, "starved_total",
-                     (json_int_t)listener->starved, "paused", !listener->accepting);
+                     (json_int_t)listener->starved, "paused",
+                     !listener->accepting && !listener->shared, "shared", listener->shared);
 }
 
 static json_t *worker_json(const struct snapshot_worker *worker) {

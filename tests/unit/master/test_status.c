@@ -144,9 +144,9 @@ static void test_json_is_one_line_with_every_counter(void **state) {
     static const char expected[] =
         "{\"app\":\"shop\",\"policy\":\"least\",\"follows_connections\":false,\"reloads\":5,"
         "\"listeners\":[{\"address\":\"127.0.0.1:8080\",\"accepted\":101,\"waiting\":2,"
-        "\"gave_up\":0,\"paused_total\":0,\"starved_total\":0,\"paused\":false},"
+        "\"gave_up\":0,\"paused_total\":0,\"starved_total\":0,\"paused\":false,\"shared\":false},"
         "{\"address\":\"/tmp/a \\\"quoted\\\".sock\",\"accepted\":0,\"waiting\":0,\"gave_up\":1,"
-        "\"paused_total\":0,\"starved_total\":0,\"paused\":true}],"
+        "\"paused_total\":0,\"starved_total\":0,\"paused\":true,\"shared\":false}],"
         "\"workers\":[{\"slot\":0,\"pid\":4711,\"state\":\"ready\",\"uptime_ms\":59999,"
         "\"handed\":100,\"acknowledged\":98,\"refused\":1,\"returned\":2,\"waiting\":1,\"open\":7,"
         "\"restarts\":3,\"stuck\":4,\"cpu\":12.34,\"memory\":55312384},"
