@@ -29,12 +29,13 @@ class Reply:
         return json.loads(self.body)
 
 
-def open_socket(address, timeout=5):
-    """A connected socket. An address is a port on 127.0.0.1, a (host, port), or a Unix path."""
+def open_socket(address, timeout=5, source=None):
+    """A connected socket. An address is a port on 127.0.0.1, a (host, port), or a Unix path (an
+    abstract one begins with NUL); `source` is the host that it comes from."""
     if isinstance(address, int):
         address = (LOOPBACK, address)
     if isinstance(address, tuple):
-        return socket.create_connection(address, timeout)
+        return socket.create_connection(address, timeout, (source, 0) if source else None)
     client = socket.socket(socket.AF_UNIX)
     client.settimeout(timeout)
     client.connect(str(address))
@@ -46,10 +47,10 @@ def request_bytes(path="/", keep_alive=False):
     return f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: {connection}\r\n\r\n".encode()
 
 
-def get(address, path="/", timeout=5):
+def get(address, path="/", timeout=5, source=None):
     """One request on a connection of its own."""
     try:
-        client = open_socket(address, timeout)
+        client = open_socket(address, timeout, source)
     except ConnectionRefusedError:
         return Reply("refused")
     except ConnectionResetError:
@@ -68,6 +69,24 @@ def ask(client, path="/", timeout=5):
     except OSError:
         return Reply("reset")
     return read_reply(client, timeout)
+
+
+def ask_more(client, path="/", timeout=5):
+    """One request on `client`, which stays open for more: only for answers with a length."""
+    client.settimeout(timeout)
+    received = b""
+    try:
+        client.sendall(request_bytes(path, keep_alive=True))
+        while True:
+            piece = client.recv(65536)
+            received += piece
+            reply = parse_reply(received)
+            if reply.outcome != "reset" or not piece:
+                return reply
+    except TimeoutError:
+        return Reply("hung")
+    except OSError:
+        return Reply("reset")
 
 
 def read_reply(client, timeout=5):

@@ -1,6 +1,7 @@
 """Starts a program under a primary: Node's own (reference/primary.js) or Baton.
 
-A test that is given `primary` in ("node", "baton") runs the same program in both.
+A test that is given `primary` in ("node", "baton") runs the same program in both. The third one,
+"serve", is Baton with its built-in HTTP worker, whose "script" is a directory.
 """
 import os
 import pathlib
@@ -20,6 +21,7 @@ APPS = SYSTEM / "apps"
 REFERENCE = SYSTEM / "reference" / "primary.js"
 REPOSITORY = SYSTEM.parent.parent
 BATON = os.environ.get("BATON", str(REPOSITORY / "build" / "release" / "baton"))
+BUILD = pathlib.Path(BATON).resolve().parent
 NODE = os.environ.get("NODE", "node")
 
 MARK = "BATON_TEST_MARK"
@@ -29,13 +31,16 @@ SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime
 
 
 class App:
-    """One primary with its workers, run in `directory`. Close it: nothing of it is left then."""
+    """One primary with its workers, run in `directory`. Close it: nothing of it is left then.
+
+    `quiet`: the program prints no events, so that Baton's status is all there is to know."""
 
     def __init__(self, primary, script, *, instances=2, port=None, flags=(), arguments=(),
-                 environment=None, policy=None, window=None, wrap=(), directory):
+                 environment=None, policy=None, window=None, wrap=(), quiet=False, directory):
         self.primary = primary
         self.port = free_port() if port is None else port
         self.instances = instances
+        self._quiet = quiet or primary == "serve"
         self.mark = f"{MARK}={uuid.uuid4()}"
         flags = ["-i", str(instances), *map(str, flags)]
         if policy:
@@ -43,6 +48,8 @@ class App:
         if window:
             flags += ["--window", str(window)]
         command = [*map(str, wrap), *command_of(primary), str(script_path(script)), *flags]
+        if primary == "serve":
+            command.append(str(self.port))
         if arguments:
             command += ["--", *map(str, arguments)]
         self.process = subprocess.Popen(
@@ -76,9 +83,18 @@ class App:
         return self.events(name, **fields)
 
     def workers(self):
-        """The pids of the living workers that have told that they listen, oldest first."""
+        """The pids of the living workers that have told that they listen, oldest first; of quiet
+        ones in the order of their slots."""
+        if self._quiet:
+            return self._ready_workers()
         pids = dict.fromkeys(event["pid"] for event in self.events("listening"))
         return [pid for pid in pids if procfs.alive(pid)]
+
+    def _ready_workers(self):
+        """None before the first time that all are ready: then a status may be asked for."""
+        if "ready, policy" not in self.stderr.text() or self.process.poll() is not None:
+            return []
+        return [worker.pid for worker in self.status().ready()]
 
     def wait_ready(self, count=None, timeout=15):
         """Waits until `count` (default: all) workers listen and are in rotation; their pids."""
@@ -86,7 +102,7 @@ class App:
         until(lambda: self.process.poll() is not None or len(self.workers()) >= wanted, timeout,
               lambda: f"{wanted} workers\n{self.transcript()}")
         assert self.process.poll() is None, f"the primary exited\n{self.transcript()}"
-        if self.primary == "baton":
+        if self.primary != "node":
             self.wait_status(lambda status: len(status.ready()) >= wanted, timeout)
         return self.workers()
 
@@ -179,12 +195,15 @@ def command_of(primary):
     if primary == "node":
         return [NODE, str(REFERENCE)]
     assert os.access(BATON, os.X_OK), f"no baton at {BATON}: build it, or set BATON"
-    return [BATON, "run", "--status=json"]
+    return [BATON, "serve" if primary == "serve" else "run", "--status=json"]
 
 
 def script_path(script):
-    """A bare name is one of apps/."""
-    return APPS / script if (APPS / script).exists() else script
+    """A bare name is one of apps/, or a worker in C that is built from there."""
+    for folder in (APPS, BUILD / "tests"):
+        if (folder / script).is_file():
+            return folder / script
+    return script
 
 
 def run_baton(*arguments, timeout=15, **options):

@@ -1,8 +1,11 @@
-"""What the kernel knows about processes, read from /proc."""
+"""What the kernel knows about processes and their sockets, read from /proc."""
+import collections
 import os
 import pathlib
 import re
 
+TCP_LISTEN = 10  # as /proc/net/tcp numbers the states
+TcpSocket = collections.namedtuple("TcpSocket", "port state waiting inode")
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -24,6 +27,42 @@ def alive(pid):
 def state(pid):
     fields = _stat(pid)
     return fields[0] if fields else None
+
+
+def children(pid):
+    """The pids of its children, those that only wait to be reaped included."""
+    text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    return [int(child) for child in text.split()]
+
+
+def zombies(pid):
+    return [child for child in children(pid) if state(child) == "Z"]
+
+
+def descriptors(pid):
+    """How many it has open."""
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def resident_kilobytes(pid):
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
+
+
+def listening_ports(pid):
+    """The TCP ports that a process holds listening sockets of."""
+    return {entry.port for entry in _tcp_sockets_of(pid) if entry.state == TCP_LISTEN}
+
+
+def open_connections(pid, port):
+    """How many connections of a local port the process holds."""
+    return sum(entry.port == port and entry.state != TCP_LISTEN for entry in _tcp_sockets_of(pid))
+
+
+def backlog(port):
+    """How many clients the kernel has connected to a port that nobody has accepted."""
+    return sum(entry.waiting for entry in _tcp_sockets()
+               if entry.port == port and entry.state == TCP_LISTEN)
 
 
 def cpu_seconds(pid):
@@ -53,3 +92,28 @@ def _environment(pid):
         return pathlib.Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:
         return []
+
+
+def _tcp_sockets():
+    for name in ("tcp", "tcp6"):
+        for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
+            fields = line.split()
+            yield TcpSocket(int(fields[1].rpartition(":")[2], 16), int(fields[3], 16),
+                            int(fields[4].partition(":")[2], 16), fields[9])
+
+
+def _tcp_sockets_of(pid):
+    inodes = _socket_inodes(pid)
+    return [entry for entry in _tcp_sockets() if entry.inode in inodes]
+
+
+def _socket_inodes(pid):
+    links = (_link(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd"))
+    return {link[len("socket:["):-1] for link in links if link.startswith("socket:")}
+
+
+def _link(path):
+    try:
+        return os.readlink(path)
+    except OSError:
+        return ""

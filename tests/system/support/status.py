@@ -11,8 +11,10 @@ class Worker:
     acknowledged: int
     refused: int
     returned: int
+    waiting: int
     open: int
     restarts: int
+    stuck: int
 
 
 @dataclasses.dataclass
@@ -20,11 +22,16 @@ class Listener:
     address: str
     accepted: int
     waiting: int
+    gave_up: int
     paused: bool
+    paused_total: int
+    starved_total: int
 
 
 class Status:
     def __init__(self, line):
+        self.follows_connections = line["follows_connections"]
+        self.reloads = line["reloads"]
         self.listeners = [_pick(Listener, one) for one in line["listeners"]]
         self.workers = [_pick(Worker, one) for one in line["workers"]]
 
@@ -40,6 +47,10 @@ class Status:
 
     def ready(self):
         return [worker for worker in self.workers if worker.state == "ready"]
+
+    def slot(self, number):
+        """The worker that has this slot now, not one that still drains."""
+        return next(worker for worker in self.workers if worker.slot == number)
 
     def worker(self, pid):
         return next(worker for worker in self.workers if worker.pid == pid)
