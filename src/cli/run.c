@@ -1,6 +1,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/run_options.h"
+#include "config/check.h"
 #include "policy/policy.h"
 
 #include <stdio.h>

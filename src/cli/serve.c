@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/run_options.h"
+#include "config/check.h"
 
 #include <limits.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* What the user wants of one app: read-only once it was checked.
  *
- * init gives the defaults; whoever reads flags or a process file fills it in; settings_check()
- * completes it (interpreter, name, …) and refuses what cannot work. Texts are owned copies. */
+ * init gives the defaults; whoever reads flags or a process file fills it in; check.h completes it
+ * and refuses what cannot work. Texts are owned copies. */
 #ifndef BATON_CONFIG_SETTINGS_H
 #define BATON_CONFIG_SETTINGS_H
 
@@ -11,7 +11,7 @@
 
 #define SETTINGS_INSTANCES_MAX  4096
 #define SETTINGS_STOP_CODES_MAX 16
-#define SETTINGS_ERROR_MAX      512
+#define SETTINGS_ERROR_MAX      512 /* room for the sentence that says what is wrong */
 
 /* How a worker gets its clients. */
 enum settings_intercept {
@@ -82,11 +82,6 @@ void settings_clear(struct settings *settings);
 
 /* Replaces an owned text: 0 or UV_ENOMEM. */
 int settings_set_text(char **field, const char *text);
-
-/* Completes and checks. 0, or UV_EINVAL, UV_ENOENT, UV_EACCES or UV_ENOMEM with one sentence for
- * the user in `error`. The file system and PATH are looked at, nothing else. Where the rule comes
- * from: PM2's table of interpreters and its counting of CPUs (docs/manual: run). */
-int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]);
 
 /* The argument vector that starts a worker: interpreter, its arguments, script, its arguments,
  * NULL. The array is the caller's to free(), the texts are borrowed. NULL when memory is out. */

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/dispatcher.h"
+#include "master/node_worker.h"
 #include "master/process_stats.h"
 
 #include <stdio.h>
@@ -92,7 +93,11 @@ static int start_child(struct slot *slot, bool serving, struct child **ret_child
                                     .input = app->options.input,
                                     .identity = &app->options.identity,
                                     .serving = serving};
-    int result = child_start(ret_child, &options, &child_events, app);
+    int result;
+
+    if (app->settings->intercept == SETTINGS_INTERCEPT_NODE)
+        options.language = &node_worker;
+    result = child_start(ret_child, &options, &child_events, app);
 
     if (result < 0)
         return result;

@@ -5,8 +5,6 @@
 #include "master/dispatcher.h"
 #include "master/environment.h"
 #include "master/identity.h"
-#include "master/native_worker.h"
-#include "master/node_worker.h"
 #include "master/process_stats.h"
 #include "master/spawn.h"
 
@@ -57,7 +55,7 @@ static int open_descriptors(struct start_descriptors *descriptors,
     int result = 0;
 
     *descriptors = (struct start_descriptors){{-1, -1}, {-1, -1}, {-1, -1}};
-    if (options->settings->intercept == SETTINGS_INTERCEPT_NODE &&
+    if (options->language &&
         (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, descriptors->channel) < 0 ||
          fcntl(descriptors->channel[0], F_SETFL, O_NONBLOCK) < 0))
         result = uv_translate_sys_error(errno);
@@ -136,7 +134,7 @@ static int start_handles(struct child *child, const struct child_options *option
     child->open_handles = 1;
     if (descriptors->channel[0] >= 0) {
         result = node_channel_start(&child->channel, child->loop, descriptors->channel[0],
-                                    &node_worker_events, child);
+                                    child->language->channel_events, child);
         if (result < 0)
             return result;
         descriptors->channel[0] = -1;
@@ -180,6 +178,7 @@ static struct child *child_create(const struct child_options *options,
     list_init(&child->in_app);
     list_init(&child->members);
     child->settings = options->settings;
+    child->language = options->language;
     child->events = events;
     child->owner = owner;
     child->loop = options->loop;
@@ -371,15 +370,24 @@ static void leave_rotation(struct child *child, bool dead, uint64_t now_ms) {
     }
 }
 
+static void finish_accept_sockets(struct child *child) {
+    LIST_EACH(node, following, &child->members) {
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        if (member->member.delivery == &accept_delivery)
+            accept_socket_finish(&member->way.socket);
+    }
+}
+
 void child_drain(struct child *child, uint64_t now_ms) {
     if (child->state == CHILD_EXITED || child->draining)
         return;
     child->draining = true;
     child_set_state(child, CHILD_DRAINING);
     leave_rotation(child, false, now_ms);
-    native_worker_finish(child);
+    finish_accept_sockets(child);
     if (child->has_channel && !child->channel.ended)
-        node_worker_disconnect(child);
+        child->language->disconnect(child);
     if (child->has_channel || !list_empty(&child->members)) {
         start_step(child, CHILD_TIMER_DRAIN, child->settings->drain_timeout_ms);
         return;

@@ -73,6 +73,12 @@ struct child_counts {
     int64_t open;     /* or POLICY_OPEN_UNKNOWN */
 };
 
+/* How a worker that has a channel speaks on it (node_worker.h). */
+struct child_language {
+    const struct node_channel_events *channel_events; /* the owner is the child */
+    void (*disconnect)(struct child *child);          /* asks the worker to finish and go */
+};
+
 struct child_options {
     const struct settings *settings;
     uv_loop_t *loop;
@@ -81,14 +87,16 @@ struct child_options {
     const char *socket_name;   /* of the worker socket */
     struct rlimit descriptors; /* what the worker gets as its limit */
     struct output *output; /* prefixes its lines; NULL: it writes to our standard output itself */
-    const struct identity *identity; /* whom the worker runs as */
-    int input;                       /* becomes its standard input */
+    const struct child_language *language; /* NULL: it gets no channel */
+    const struct identity *identity;       /* whom the worker runs as */
+    int input;                             /* becomes its standard input */
     bool serving; /* clients may come as soon as it listens; else only after child_serve() */
 };
 
 struct child {
     struct list in_app;
     const struct settings *settings;
+    const struct child_language *language;
     const struct child_events *events;
     void *owner;
     uv_loop_t *loop;
@@ -150,11 +158,6 @@ void child_exited(struct child *child, int status, uint64_t now_ms);
 /* It has said that it can serve, where that is waited for. */
 void child_said_ready(struct child *child);
 
-/* A request of the worker socket that bears this child's token. Fills in *reply, and
- * *ret_descriptor with a descriptor to send along, which stays ours, or -1. */
-void child_native_request(struct child *child, const struct native_request *request,
-                          struct native_reply *reply, int *ret_descriptor);
-
 /* How it ended, for the log: "exited with code 1 after 80 ms". */
 #define CHILD_END_MAX 160
 void child_describe_end(const struct child *child, char text[CHILD_END_MAX]);
@@ -165,7 +168,7 @@ void child_sample(struct child *child, uint64_t now_ms);
 /* What its members, those it has given up included, have counted. */
 void child_count(const struct child *child, struct child_counts *ret_counts);
 
-/* --- for node_worker.c and native_worker.c, which are parts of the child --- */
+/* --- for node_worker.c and native_worker.c, which translate what the worker says --- */
 
 /* Makes the worker a member of the listener it asked for; UV_EADDRINUSE when it is one already. */
 int child_add_member(struct child *child, const struct child_listen_request *request,

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "master/app.h"
 #include "master/connection_watch.h"
+#include "master/native_worker.h"
 #include "master/output.h"
 #include "master/reaper.h"
 #include "master/snapshot.h"
@@ -153,7 +154,7 @@ static void on_request(void *owner, const struct native_request *request, uid_t 
         reply->error = UV_EACCES;
         return;
     }
-    child_native_request(child, request, reply, ret_descriptor);
+    native_worker_request(child, request, reply, ret_descriptor);
 }
 
 static void on_exit(void *owner, pid_t pid, int status) {

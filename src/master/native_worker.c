@@ -200,8 +200,8 @@ static int on_load(struct child *child, int32_t load) {
     return 0;
 }
 
-void child_native_request(struct child *child, const struct native_request *request,
-                          struct native_reply *reply, int *ret_descriptor) {
+void native_worker_request(struct child *child, const struct native_request *request,
+                           struct native_reply *reply, int *ret_descriptor) {
     *ret_descriptor = -1;
     trace_request(child, request);
     if (child->state == CHILD_STARTING)
@@ -225,13 +225,4 @@ void child_native_request(struct child *child, const struct native_request *requ
         reply->error = UV_ENOTSUP;
     }
     trace_reply(child, reply, *ret_descriptor);
-}
-
-void native_worker_finish(struct child *child) {
-    LIST_EACH(node, following, &child->members) {
-        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
-
-        if (member->member.delivery == &accept_delivery)
-            accept_socket_finish(&member->way.socket);
-    }
 }

@@ -388,10 +388,11 @@ static void on_trace(void *owner, bool outgoing, const char *line, size_t length
         child->events->trace(child->owner, &message);
 }
 
-const struct node_channel_events node_worker_events = {
+static const struct node_channel_events channel_events = {
     .message = on_message, .ended = on_ended, .drained = on_drained, .trace = on_trace};
 
-void node_worker_disconnect(struct child *child) {
+/* Asks the worker to close its listeners, finish its connections and go. */
+static void disconnect(struct child *child) {
     struct buffer line;
 
     buffer_init(&line);
@@ -402,3 +403,6 @@ void node_worker_disconnect(struct child *child) {
     node_message_disconnect(&line, node_channel_sequence(&child->channel));
     send_buffer(child, &line, -1);
 }
+
+const struct child_language node_worker = {.channel_events = &channel_events,
+                                           .disconnect = disconnect};

@@ -9,13 +9,10 @@
 #include "master/listener.h"
 #include "master/member.h"
 
-struct child;
+struct child_language;
 
-extern const struct node_channel_events node_worker_events; /* the owner is the child */
-extern const struct delivery inline_delivery;               /* member.way is the child */
-
-/* Asks the worker to close its listeners, finish its connections and go. */
-void node_worker_disconnect(struct child *child);
+extern const struct child_language node_worker; /* for child_options.language */
+extern const struct delivery inline_delivery;   /* member.way is the child */
 
 /* What a queryServer message asks for. 0, or the UV_E* to answer with. Pure. */
 int node_worker_key(const struct node_listen_request *request, struct listener_key *ret_key);

@@ -1,3 +1,4 @@
+#include "config/check.h"
 #include "config/settings.h"
 
 #include <setjmp.h>

@@ -1,0 +1,13 @@
+/* Whether an app's settings can work, and what they leave open: the last step before they are
+ * read-only. */
+#ifndef BATON_CONFIG_CHECK_H
+#define BATON_CONFIG_CHECK_H
+
+#include "config/settings.h"
+
+/* Completes (name, script, interpreter, instances, intercept, policy) and checks. 0, or UV_EINVAL,
+ * UV_ENOENT, UV_EACCES or UV_ENOMEM with one sentence for the user in `error`. Looks at the file
+ * system, PATH and the CPUs that we may use, nothing else. The counting of CPUs is PM2's. */
+int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]);
+
+#endif
