@@ -79,17 +79,20 @@ static void answer(struct worker_socket *socket, int descriptor,
 
 /* Reads the request, if it is there: true when the connection has served its purpose. */
 static bool serve(struct worker_socket *socket, int descriptor) {
-    struct native_request request;
+    struct {
+        struct native_request request;
+        uint8_t more; /* so that a record that is too long does not look right */
+    } record;
     struct descriptor_received received;
-    int result = descriptor_receive(descriptor, &request, sizeof request, &received);
+    int result = descriptor_receive(descriptor, &record, sizeof record, &received);
 
     if (result == UV_EAGAIN)
         return false;
     if (result < 0)
         return true;
     descriptor_discard(&received); /* no request brings one */
-    if (is_well_formed(&request, received.length))
-        answer(socket, descriptor, &request);
+    if (is_well_formed(&record.request, received.length))
+        answer(socket, descriptor, &record.request);
     else
         socket->rejected_total += received.length > 0;
     return true;
