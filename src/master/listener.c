@@ -255,6 +255,13 @@ static bool is_passing(int error) {
            error == EHOSTDOWN || error == EOPNOTSUPP;
 }
 
+/* The socket itself is broken: to try again would fail without pause. */
+static void fail(struct listener *listener, int error) {
+    pause_accepting(listener);
+    listener->stopped = true;
+    listener->events->failed(listener->owner, listener, error);
+}
+
 /* Accepts one: 1 when there may be more, 0 when not now. */
 static int accept_one(struct listener *listener, uint64_t now_ms) {
     struct sockaddr_storage address;
@@ -269,7 +276,7 @@ static int accept_one(struct listener *listener, uint64_t now_ms) {
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
             starve(listener);
         else if (errno != EAGAIN)
-            listener->events->failed(listener->owner, listener, uv_translate_sys_error(errno));
+            fail(listener, uv_translate_sys_error(errno));
         return 0;
     }
     client = client_create(descriptor);
@@ -321,8 +328,7 @@ static void on_clients(uv_poll_t *poll, int status, int events) {
 
     (void)events;
     if (status < 0) {
-        pause_accepting(listener);
-        listener->events->failed(listener->owner, listener, status);
+        fail(listener, status);
         return;
     }
     accept_some(listener, least(least(credit, ACCEPT_BATCH), backlog_length(listener)));
