@@ -242,6 +242,7 @@ static void leave_orphan(int milliseconds) {
         waitpid(child, NULL, 0);
         return;
     }
+    close_range(0, ~0u, 0);
     if (fork() == 0)
         nanosleep(&pause, NULL);
     _exit(0);

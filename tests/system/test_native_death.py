@@ -1,0 +1,306 @@
+"""Workers on accept sockets that die: who is lost with them, who is not, who comes after them."""
+import collections
+import os
+import random
+import signal
+import time
+
+import pytest
+
+from support import procfs
+from support.clients import (Crowd, Load, ask, ask_more, get, open_socket, outcomes, read_reply,
+                             request_bytes)
+from support.primary import REPOSITORY
+from support.wait import until
+
+SITE = REPOSITORY / "examples" / "site"
+PATIENT = ["--slow-after", 20_000]
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not procfs.alive(pid), 5, "the end of the killed")
+
+
+def pids_of(replies):
+    assert outcomes(replies) == {"ok": len(replies)}
+    return {reply.json()["pid"] for reply in replies}
+
+
+# --- dead in turn, all but one, all ---
+
+
+@pytest.mark.parametrize("policy", ["node", "rr", "random", "least", "p2c", "hash", "none"])
+def test_every_worker_dead_in_turn(start, policy):
+    """While one is away the others serve everybody, without a wait for its return."""
+    app = start("baton", "native_worker", instances=4, policy=policy,
+                flags=["--restart-delay", 400])
+    for slot in range(4):
+        victim = app.status().slot(slot).pid
+        kill(victim)
+        began = time.monotonic()
+        assert victim not in pids_of(Crowd(app.port, 40, "/whoami").finish())
+        assert time.monotonic() - began < 0.3
+        app.wait_replaced([victim])
+    assert [worker.restarts for worker in app.status().workers] == [1] * 4
+
+
+@pytest.mark.parametrize("policy", ["node", "rr", "least", "hash"])
+def test_all_but_one_dead(start, policy):
+    app = start("baton", "native_worker", instances=4, policy=policy,
+                flags=["--restart-delay", 60_000])
+    *victims, last = app.workers()
+    for victim in victims:
+        kill(victim)
+    assert pids_of(Crowd(app.port, 100, "/whoami").finish()) == {last}
+    assert pids_of([get(app.port, "/whoami") for _ in range(50)]) == {last}
+    assert len(app.status().ready()) == 1
+
+
+def test_all_but_one_stopped(start):
+    app = start("baton", "native_worker", instances=4, policy="rr")
+    *victims, last = app.workers()
+    for victim in victims:
+        os.kill(victim, signal.SIGSTOP)
+    began = time.monotonic()
+    assert pids_of(Crowd(app.port, 100, "/whoami").finish()) == {last}
+    assert time.monotonic() - began < 1
+    for victim in victims:
+        os.kill(victim, signal.SIGCONT)
+    assert outcomes(Crowd(app.port, 100).finish()) == {"ok": 100}
+
+
+@pytest.mark.parametrize("instances", [1, 3])
+def test_all_dead(start, instances):
+    """Clients wait, none is refused, and the first worker that is back serves."""
+    app = start("baton", "native_worker", instances=instances, flags=["--restart-delay", 700])
+    victims = app.workers()
+    for victim in victims:
+        kill(victim)
+    crowd = Crowd(app.port, 200, "/whoami")
+    assert crowd.read(0.2) == []
+    assert not pids_of(crowd.finish()) & set(victims)
+    status = app.wait_status(lambda now: now.total("acknowledged") == 200)
+    assert (status.accepted(), status.waiting()) == (200, 0)
+
+
+# --- before and after accepting ---
+
+
+@pytest.mark.parametrize("policy, queued", [("rr", 16), ("node", 16), ("least", None)])
+def test_kill_of_a_worker_with_clients_in_its_window(start, policy, queued):
+    """It was stopped before it could accept them: others answer them all."""
+    app = start("baton", "native_worker", instances=2, policy=policy, flags=PATIENT)
+    victim = app.workers()[0]
+    os.kill(victim, signal.SIGSTOP)
+    crowd = Crowd(app.port, 60, "/whoami")
+    if queued:
+        app.wait_status(lambda now: now.worker(victim).waiting == queued)
+    else:
+        app.wait_status(lambda now: now.worker(victim).waiting > 0)
+    before = crowd.read(0.1)
+    assert len(before) < 60
+    os.kill(victim, signal.SIGKILL)
+    assert victim not in pids_of(crowd.finish())
+    app.wait_replaced([victim])
+    assert app.status().accepted() == 60
+
+
+def test_kill_costs_exactly_what_the_worker_had_accepted(start):
+    """40 requests are in work, 10 at each of 4; one worker is killed."""
+    app = start("serve", SITE, instances=4, flags=PATIENT)
+    crowd = Crowd(app.port, 40, "/sleep/700")
+    status = app.wait_status(lambda now: now.total("acknowledged") == 40)
+    assert [worker.handed for worker in status.workers] == [10] * 4
+    os.kill(status.slot(2).pid, signal.SIGKILL)
+    assert outcomes(crowd.finish()) == {"ok": 30, "reset": 10}
+
+
+def test_kill_under_load(start):
+    """A client may be lost only when a killed worker had it, so at most all 16 each time."""
+    app = start("serve", SITE, instances=4)
+    kills, threads = 8, 16
+    with Load(app.port, threads=threads, path="/sleep/5", timeout=3) as load:
+        for number in range(kills):
+            load.wait_more(100)
+            victim = app.status().slot(number % 4).pid
+            os.kill(victim, signal.SIGKILL)
+            app.wait_replaced([victim])
+        load.wait_more(100)
+    counts = outcomes(load.replies)
+    assert set(counts) <= {"ok", "reset"}, counts
+    assert counts.get("reset", 0) <= kills * threads, counts
+    status = app.wait_status(lambda now: now.waiting() == 0)
+    assert status.accepted() == len(load.replies)
+    assert status.total("restarts") == kills
+
+
+def test_kill_of_idle_workers_under_load_costs_nobody(start):
+    """Requests are asked one at a time, and the killed worker is never the one that has it."""
+    app = start("baton", "native_worker", instances=4, policy="rr")
+    replies = []
+    for number in range(60):
+        replies.append(get(app.port, "/whoami"))
+        if number % 6 == 5:
+            os.kill(app.workers()[0], signal.SIGKILL)
+    assert outcomes(replies) == {"ok": 60}
+    assert outcomes(Crowd(app.port, 60).finish()) == {"ok": 60}
+
+
+# --- a thousand ---
+
+FRUGAL = {"ASAN_OPTIONS": "quarantine_size_mb=1"}  # or a sanitizer keeps what was freed
+
+
+def test_a_thousand_kills(start):
+    """Afterwards there is exactly one worker for each slot, and the master is what it was."""
+    app = start("baton", "native_worker", instances=4, flags=["--min-uptime", 0],
+                environment=FRUGAL)
+    kill_random_workers(app, 100)
+    descriptors, memory = procfs.descriptors(app.pid), procfs.resident_kilobytes(app.pid)
+    kill_random_workers(app, 900)
+    assert len(procfs.children(app.pid)) == 4
+    assert procfs.zombies(app.pid) == []
+    assert sorted(app.leftovers()) == sorted([app.pid, *procfs.children(app.pid)])
+    assert procfs.descriptors(app.pid) == descriptors
+    assert procfs.resident_kilobytes(app.pid) - memory < 400
+    replies = Crowd(app.port, 80, "/whoami").finish()
+    assert outcomes(replies) == {"ok": 80}
+    assert {reply.json()["slot"] for reply in replies} == {0, 1, 2, 3}
+    assert app.status().total("restarts") == 1000
+
+
+def kill_random_workers(app, count):
+    """One after the other, each followed by its successor's word that it listens."""
+    listening = len(app.events("listening"))
+    for number in range(1, count + 1):
+        os.kill(random.choice(procfs.children(app.pid)), signal.SIGKILL)
+        app.wait_events("listening", listening + number)
+    app.wait_status(lambda now: len(now.ready()) == 4)
+
+
+# --- reload and stop ---
+
+
+def test_reload_under_load(start):
+    app = start("serve", SITE, instances=4)
+    before = set(app.workers())
+    with Load(app.port, threads=8, path="/sleep/2") as load:
+        for number in range(1, 4):
+            load.wait_more(100)
+            app.signal(signal.SIGHUP)
+            app.wait_status(lambda now: now.reloads == number)
+        load.wait_more(100)
+    assert outcomes(load.replies) == {"ok": len(load.replies)}
+    assert not before & set(app.workers())
+    assert app.status().total("restarts") == 0
+
+
+def test_reload_serves_what_is_in_work(start):
+    app = start("serve", SITE, instances=4)
+    crowd = Crowd(app.port, 40, "/sleep/600")
+    app.wait_status(lambda now: now.total("acknowledged") == 40)
+    app.signal(signal.SIGHUP)
+    app.wait_status(lambda now: now.reloads == 1)
+    assert outcomes(crowd.finish()) == {"ok": 40}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_stop_serves_what_is_in_work(start, number):
+    app = start("serve", SITE, instances=4)
+    crowd = Crowd(app.port, 40, "/sleep/600")
+    app.wait_status(lambda now: now.total("acknowledged") == 40)
+    app.signal(number)
+    until(lambda: get(app.port).outcome == "refused", 5, "the end of the listener")
+    assert crowd.read(0) == []
+    assert outcomes(crowd.finish()) == {"ok": 40}
+    assert app.wait_exit() == 0
+    assert not app.leftovers()
+
+
+def test_stop_serves_what_is_in_line(start):
+    """Clients in the windows, in the line and in the kernel's backlog are served before the end."""
+    app = start("baton", "native_worker", instances=2, window=2, flags=PATIENT)
+    workers = app.workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    crowd = Crowd(app.port, 100, "/whoami")
+    app.wait_status(lambda now: now.listeners[0].paused)
+    app.signal(signal.SIGTERM)
+    time.sleep(0.2)
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    assert outcomes(crowd.finish()) == {"ok": 100}
+    assert app.wait_exit() == 0
+
+
+def test_second_signal_ends_at_once(start):
+    app = start("serve", SITE, instances=2)
+    crowd = Crowd(app.port, 10, "/sleep/20000")
+    app.wait_status(lambda now: now.total("acknowledged") == 10)
+    app.signal(signal.SIGTERM)
+    time.sleep(0.2)
+    app.signal(signal.SIGTERM)
+    assert app.wait_exit(2) == 128 + signal.SIGTERM
+    assert outcomes(crowd.finish()) == {"reset": 10}
+    assert not app.leftovers()
+
+
+# --- serve under the master ---
+
+
+def test_whoami_of_serve(start):
+    app = start("serve", SITE, instances=3)
+    answers = [get(app.port, "/whoami").json() for _ in range(30)]
+    by_slot = collections.defaultdict(list)
+    for answer in answers:
+        by_slot[answer["slot"]].append((answer["pid"], answer["count"]))
+    pids = {worker.slot: worker.pid for worker in app.status().workers}
+    assert by_slot == {slot: [(pids[slot], count) for count in range(1, 11)] for slot in range(3)}
+
+
+def test_kept_connections_cost_one_hand_over(start):
+    app = start("serve", SITE, instances=2)
+    with open_socket(app.port) as client:
+        answers = [ask_more(client, "/whoami").json() for _ in range(50)]
+    assert [answer["count"] for answer in answers] == list(range(1, 51))
+    assert len({answer["pid"] for answer in answers}) == 1
+    status = app.wait_status(lambda now: now.total("acknowledged") == 1)
+    assert (status.accepted(), status.total("handed")) == (1, 1)
+
+
+def test_kept_connections_outlive_the_death_of_others(start):
+    app = start("serve", SITE, instances=4)
+    clients = [open_socket(app.port) for _ in range(8)]
+    pids = [ask_more(client, "/whoami").json()["pid"] for client in clients]
+    kill(pids[0])
+    outcomes_now = [ask(client, "/whoami").outcome for client in clients]
+    assert outcomes_now == ["reset" if pid == pids[0] else "ok" for pid in pids]
+    assert outcomes_now.count("reset") == 2
+
+
+# --- process 1 ---
+
+
+def test_process_one_reaps_orphans(start):
+    """As in a container: whatever workers leave behind is collected, and is no death of a worker."""
+    app = start("baton", "native_worker", ready=False,
+                wrap=["unshare", "--pid", "--fork", "--mount-proc"])
+    until(lambda: len(app.events("listening")) == 2 or app.process.poll() is not None, 10,
+          app.transcript)
+    if app.process.poll() is not None and "unshare" in app.stderr.text():
+        pytest.skip("no namespaces here")
+    (master,) = procfs.children(app.pid)
+    workers = procfs.children(master)
+    assert len(workers) == 2
+    for _ in range(10):
+        with open_socket(app.port) as client:
+            client.sendall(request_bytes("/orphan/1000"))
+            assert read_reply(client).outcome == "ok"
+    assert len(procfs.children(master)) == 12, "the orphans are children of the master"
+    until(lambda: procfs.children(master) == workers, 5, "the end of the orphans")
+    os.kill(workers[0], signal.SIGKILL)
+    app.wait_events("listening", count=3)
+    assert outcomes(Crowd(app.port, 20).finish()) == {"ok": 20}
+    os.kill(master, signal.SIGTERM)
+    assert app.wait_exit() == 0
