@@ -19,7 +19,7 @@ void buffer_clear(struct buffer *buffer) {
 }
 
 static void move_to_front(struct buffer *buffer) {
-    if (buffer->start == 0)
+    if (buffer->start == 0 || !buffer->bytes)
         return;
     memmove(buffer->bytes, buffer->bytes + buffer->start, buffer_length(buffer));
     buffer->end -= buffer->start;

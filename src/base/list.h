@@ -17,10 +17,13 @@ struct list {
 /* The element of `type` that embeds the list node `node` as `member`. */
 #define LIST_ENTRY(node, type, member) ((type *)(void *)((char *)(node)-offsetof(type, member)))
 
+/* NOLINTBEGIN(bugprone-macro-parentheses): `node` and `following` are names, not expressions. */
 /* Visits each node of `head`; `following` lets the body remove `node` itself. */
 #define LIST_EACH(node, following, head)                                                           \
     for (struct list *node = (head)->next, *following = node->next; node != (head);                \
          node = following, following = node->next)
+
+/* NOLINTEND(bugprone-macro-parentheses) */
 
 static inline void list_init(struct list *node) {
     node->next = node;

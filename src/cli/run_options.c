@@ -79,9 +79,8 @@ static int set_interpreter_args(void *target, const char *value) {
     char words[4096];
     char *save = NULL;
 
-    if (strlen(value) >= sizeof words)
+    if (snprintf(words, sizeof words, "%s", value) >= (int)sizeof words)
         return UV_EINVAL;
-    strcpy(words, value);
     for (char *word = strtok_r(words, " ", &save); word; word = strtok_r(NULL, " ", &save))
         if (text_list_add(&SETTINGS(target)->interpreter_args, word) < 0)
             return UV_ENOMEM;
@@ -119,9 +118,8 @@ static int set_stop_codes(void *target, const char *value) {
     char words[256];
     char *save = NULL;
 
-    if (strlen(value) >= sizeof words)
+    if (snprintf(words, sizeof words, "%s", value) >= (int)sizeof words)
         return UV_EINVAL;
-    strcpy(words, value);
     settings->stop_code_count = 0;
     for (char *word = strtok_r(words, ", ", &save); word; word = strtok_r(NULL, ", ", &save)) {
         int64_t code;

@@ -49,7 +49,7 @@ void accept_delivery_close(struct accept_way *way, void (*on_closed)(void *owner
     accept_socket_destroy(&way->socket);
 }
 
-static void trace(struct accept_way *way, int kind, const struct client *client,
+static void trace(struct accept_way *way, enum accept_trace_kind kind, const struct client *client,
                   uint64_t sequence) {
     struct accept_trace crossing = {.kind = kind,
                                     .member = way->member,

@@ -14,9 +14,11 @@
 extern const struct delivery
     accept_delivery; /* for member.delivery; member.way is a struct accept_way */
 
+enum accept_trace_kind { ACCEPT_TRACE_CLIENT, ACCEPT_TRACE_TAKEN_BACK, ACCEPT_TRACE_PROBE };
+
 /* One record that crosses, for --trace. */
 struct accept_trace {
-    enum { ACCEPT_TRACE_CLIENT, ACCEPT_TRACE_TAKEN_BACK, ACCEPT_TRACE_PROBE } kind;
+    enum accept_trace_kind kind;
     const struct member *member;
     const struct client *client; /* NULL for a probe */
     uint64_t sequence;

@@ -199,10 +199,12 @@ int child_start(struct child **ret_child, const struct child_options *options,
     if (!child)
         return UV_ENOMEM;
     child->wants_to_serve = options->serving;
-    if (getrandom(child->token, sizeof child->token, 0) != sizeof child->token ||
-        (result = open_descriptors(&descriptors, options)) < 0) {
+    result = getrandom(child->token, sizeof child->token, 0) == sizeof child->token ? 0 : UV_EIO;
+    if (result == 0)
+        result = open_descriptors(&descriptors, options);
+    if (result < 0) {
         free(child);
-        return UV_EIO;
+        return result;
     }
     result = start_handles(child, options, &descriptors);
     if (result == 0)
@@ -357,7 +359,7 @@ static void send_signal(struct child *child, int number) {
         kill(child->pid, number);
 }
 
-static void start_step(struct child *child, int step, uint64_t delay_ms) {
+static void start_step(struct child *child, enum child_timer_step step, uint64_t delay_ms) {
     child->timer_step = step;
     uv_timer_start(&child->timer, on_timer, delay_ms, 0);
 }

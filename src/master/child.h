@@ -79,6 +79,9 @@ struct child_language {
     void (*disconnect)(struct child *child);          /* asks the worker to finish and go */
 };
 
+/* What the child's timer is waiting for. */
+enum child_timer_step { CHILD_TIMER_LISTEN, CHILD_TIMER_DRAIN, CHILD_TIMER_KILL };
+
 struct child_options {
     const struct settings *settings;
     uv_loop_t *loop;
@@ -124,7 +127,7 @@ struct child {
     uint64_t handles_sent; /* NODE_HANDLE lines, and the answers to them, which come in order */
     uint64_t handles_answered;
     uv_timer_t timer; /* listen timeout; then the steps of draining */
-    enum { CHILD_TIMER_LISTEN, CHILD_TIMER_DRAIN, CHILD_TIMER_KILL } timer_step;
+    enum child_timer_step timer_step;
     struct output_source output;
     struct output_source error;
     unsigned open_handles; /* what must be closed before the memory may go */

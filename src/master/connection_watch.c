@@ -142,7 +142,7 @@ static void on_dump_done(struct connection_watch *watch, uint32_t family) {
 /* --- reading --- */
 
 static void on_socket(struct connection_watch *watch, const struct nlmsghdr *header) {
-    const struct inet_diag_msg *socket = NLMSG_DATA(header);
+    const struct inet_diag_msg *socket = (const void *)((const char *)header + NLMSG_HDRLEN);
     uint64_t cookie = (uint64_t)socket->id.idiag_cookie[1] << 32 | socket->id.idiag_cookie[0];
     struct open_connection *record;
 
@@ -185,7 +185,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     (void)status;
     (void)events;
     for (int reads = 0; reads < READS_AT_ONCE; reads++) {
-        struct sockaddr_nl sender;
+        struct sockaddr_nl sender = {.nl_pid = UINT32_MAX};
         socklen_t sender_length = sizeof sender;
         ssize_t length = recvfrom(watch->descriptor, bytes, sizeof bytes, 0,
                                   (struct sockaddr *)&sender, &sender_length);

@@ -152,7 +152,7 @@ static int connect_to_master(int socket, int64_t deadline_ms) {
 /* Reads one answer and the descriptor that came with it (-1: none). */
 static int receive_reply(int socket, int64_t deadline_ms, struct native_reply *ret_reply,
                          int *ret_descriptor) {
-    struct arrival arrival;
+    struct arrival arrival = {.descriptor = -1};
     int error;
 
     do {
@@ -362,7 +362,7 @@ static int take_record(int listener, struct native_client *ret_record) {
         struct native_client record;
         unsigned char bytes[NATIVE_CLIENT_MAX];
     } buffer;
-    struct arrival arrival;
+    struct arrival arrival = {.descriptor = -1};
     int error = check_free_slot(listener);
 
     if (error == 0)
@@ -406,7 +406,7 @@ static int accept_handed(int listener, struct native_client *ret_record) {
 }
 
 static int accept_from_master(int listener, struct sockaddr *address, socklen_t *length) {
-    struct native_client record;
+    struct native_client record = {.address_length = 0};
     int client = accept_handed(listener, &record);
 
     if (client >= 0 && address)
@@ -441,7 +441,7 @@ int baton_accept(int listener, struct sockaddr *address, socklen_t *length) {
 
 /* Reads what the master named the accept socket; false for any other descriptor. */
 static bool read_name(int listener, struct native_name *ret_name) {
-    struct sockaddr_un own;
+    struct sockaddr_un own = {.sun_family = AF_UNSPEC};
     socklen_t length = sizeof(own);
 
     if (getsockname(listener, (struct sockaddr *)&own, &length) < 0 || own.sun_family != AF_UNIX ||
