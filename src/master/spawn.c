@@ -5,7 +5,9 @@
 #include <grp.h>
 #include <linux/close_range.h>
 #include <signal.h>
+#include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -50,11 +52,14 @@ static int change_user(const struct spawn_options *options) {
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ? errno : 0;
 }
 
+/* By the system call itself: glibc keeps signals 32 and 33 to itself, and its posix_spawn() leaves
+ * them ignored in whoever it starts, as we may have been. */
 static void reset_signals(const sigset_t *mask) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
+    static const unsigned long
+        by_default[4]; /* struct kernel_sigaction: SIG_DFL, no flags, no mask */
 
     for (int number = 1; number < NSIG; number++)
-        sigaction(number, &action, NULL);
+        syscall(SYS_rt_sigaction, number, by_default, NULL, sizeof(uint64_t));
     sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
