@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/signalfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -29,7 +30,7 @@
 #define EVENTS_MAX      64
 #define NEVER           INT64_MAX
 
-enum kind { UNUSED, LISTENER, CLIENT };
+enum kind { UNUSED, LISTENER, CLIENT, SIGNALS };
 
 /* What a descriptor is. */
 struct source {
@@ -336,10 +337,26 @@ static void run(struct worker *worker) {
                 accept_clients(worker, descriptor);
             else if (worker->sources[descriptor].kind == CLIENT)
                 serve_client(worker, descriptor);
+            else if (worker->sources[descriptor].kind == SIGNALS && !worker->stopping)
+                stop(worker);
         }
         if (now_ms() >= worker->listen_ms)
             listen_all(worker);
     }
+}
+
+/* SIGINT and SIGTERM ask it to finish, as the end of the accept socket does. */
+static void watch_signals(struct worker *worker) {
+    struct epoll_event wanted = {.events = EPOLLIN | EPOLLONESHOT};
+    sigset_t signals;
+
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    wanted.data.fd = signalfd(-1, &signals, SFD_CLOEXEC);
+    worker->sources[wanted.data.fd].kind = SIGNALS;
+    epoll_ctl(worker->epoll, EPOLL_CTL_ADD, wanted.data.fd, &wanted);
 }
 
 int main(int count, char **arguments) {
@@ -349,6 +366,7 @@ int main(int count, char **arguments) {
     worker.epoll = epoll_create1(EPOLL_CLOEXEC);
     worker.count = count > 1 ? count - 1 : 1;
     worker.names = count > 1 ? arguments + 1 : &port;
+    watch_signals(&worker);
     listen_all(&worker);
     run(&worker);
     return 0;
