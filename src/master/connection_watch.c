@@ -24,20 +24,21 @@ struct open_connection {
     uint32_t generation;
 };
 
-static int open_socket(void) {
-    struct sockaddr_nl address = {.nl_family = AF_NETLINK,
-                                  .nl_groups = 1u << (SKNLGRP_INET_TCP_DESTROY - 1) |
-                                               1u << (SKNLGRP_INET6_TCP_DESTROY - 1)};
+/* With `groups` it hears of destroyed sockets, without it is for asking. */
+static int open_socket(uint32_t groups, int *ret_descriptor) {
+    struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = groups};
     int size = RECEIVE_SIZE;
     int descriptor = socket(AF_NETLINK, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
     int error;
 
     if (descriptor < 0)
         return uv_translate_sys_error(errno);
-    if (setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
+    if (groups && setsockopt(descriptor, SOL_SOCKET, SO_RCVBUFFORCE, &size, sizeof size) < 0)
         setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
-    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0)
-        return descriptor;
+    if (bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0) {
+        *ret_descriptor = descriptor;
+        return 0;
+    }
     error = uv_translate_sys_error(errno);
     close(descriptor);
     return error;
@@ -98,7 +99,7 @@ static int request_dump(struct connection_watch *watch, uint8_t family) {
                    .nlmsg_seq = family},
         .request = {.sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u}};
 
-    return send(watch->descriptor, &message, sizeof message, MSG_DONTWAIT) < 0
+    return send(watch->asking, &message, sizeof message, MSG_DONTWAIT) < 0
                ? uv_translate_sys_error(errno)
                : 0;
 }
@@ -106,10 +107,10 @@ static int request_dump(struct connection_watch *watch, uint8_t family) {
 /* Events were lost: every record that neither the dump of IPv4 nor that of IPv6 sockets shows is of
  * a closed one. */
 static void start_dump(struct connection_watch *watch) {
-    watch->lost_total++;
-    if (watch->dumping)
+    if (!watch->stale || watch->dumping)
         return;
     watch->generation++;
+    watch->stale = false;
     watch->dumping = request_dump(watch, AF_INET) == 0;
 }
 
@@ -132,11 +133,16 @@ static void drop_unseen(struct connection_watch *watch) {
                                 LIST_ENTRY(unseen.next, struct open_connection, in_member)->cookie);
 }
 
-static void on_dump_done(struct connection_watch *watch, uint32_t family) {
-    if (family == AF_INET && request_dump(watch, AF_INET6) == 0)
+/* A kernel without IPv6 has no such sockets; after any other error nothing is known. */
+static void on_dump_done(struct connection_watch *watch, uint32_t family, int error) {
+    bool failed = error < 0 && !(family == AF_INET6 && error == -ENOENT);
+
+    if (!failed && family == AF_INET && request_dump(watch, AF_INET6) == 0)
         return;
     watch->dumping = false;
-    drop_unseen(watch);
+    if (!failed)
+        drop_unseen(watch);
+    start_dump(watch); /* some more were lost meanwhile */
 }
 
 /* --- reading --- */
@@ -155,9 +161,18 @@ static void on_socket(struct connection_watch *watch, const struct nlmsghdr *hea
         record->generation = watch->generation;
 }
 
+/* Both ends of a dump begin with an error code, 0 when all is well. */
+static int error_of(const struct nlmsghdr *header) {
+    int error = 0;
+
+    if (header->nlmsg_len >= NLMSG_LENGTH(sizeof error))
+        memcpy(&error, (const char *)header + NLMSG_HDRLEN, sizeof error);
+    return error;
+}
+
 static void on_message(struct connection_watch *watch, const struct nlmsghdr *header) {
     if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
-        on_dump_done(watch, header->nlmsg_seq);
+        on_dump_done(watch, header->nlmsg_seq, error_of(header));
     else if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
              header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
         on_socket(watch, header);
@@ -178,52 +193,109 @@ static void on_messages(struct connection_watch *watch, const char *bytes, size_
     }
 }
 
-static void on_readable(uv_poll_t *poll, int status, int events) {
-    struct connection_watch *watch = poll->data;
+/* Reads once: 1, or 0 when nothing is left, or UV_ENOBUFS when events were lost. */
+static int read_once(struct connection_watch *watch, int descriptor) {
     _Alignas(struct nlmsghdr) char bytes[READ_SIZE];
+    struct sockaddr_nl sender = {.nl_pid = UINT32_MAX};
+    socklen_t sender_length = sizeof sender;
+    ssize_t length =
+        recvfrom(descriptor, bytes, sizeof bytes, 0, (struct sockaddr *)&sender, &sender_length);
 
-    (void)status;
+    if (length <= 0)
+        return length < 0 && errno == ENOBUFS ? UV_ENOBUFS : 0;
+    if (sender.nl_pid == 0) /* the kernel, not another process that found our port */
+        on_messages(watch, bytes, (size_t)length);
+    return 1;
+}
+
+/* Once events were lost the kernel drops them silently until all that are left have been read: only
+ * then is it worth asking. */
+static void on_drained(struct connection_watch *watch) {
+    watch->stale = watch->stale || watch->overrun;
+    watch->overrun = false;
+    start_dump(watch);
+}
+
+/* libuv stops polling when a socket has an error to tell of, as one that lost events has. */
+static void go_on(uv_poll_t *poll, int status, uv_poll_cb on_readable) {
+    if (status < 0)
+        uv_poll_start(poll, UV_READABLE, on_readable);
+}
+
+static void on_events(uv_poll_t *poll, int status, int events) {
+    struct connection_watch *watch = poll->data;
+
     (void)events;
+    go_on(poll, status, on_events);
     for (int reads = 0; reads < READS_AT_ONCE; reads++) {
-        struct sockaddr_nl sender = {.nl_pid = UINT32_MAX};
-        socklen_t sender_length = sizeof sender;
-        ssize_t length = recvfrom(watch->descriptor, bytes, sizeof bytes, 0,
-                                  (struct sockaddr *)&sender, &sender_length);
+        int result = read_once(watch, watch->descriptor);
 
-        if (length < 0 && errno == ENOBUFS) {
-            start_dump(watch);
-            continue;
-        }
-        if (length <= 0)
+        if (result == 0) {
+            on_drained(watch);
             return;
-        if (sender.nl_pid == 0) /* the kernel, not another process that found our port */
-            on_messages(watch, bytes, (size_t)length);
+        }
+        watch->overrun = watch->overrun || result < 0;
+        watch->lost_total += result < 0;
     }
+}
+
+static void on_answers(uv_poll_t *poll, int status, int events) {
+    struct connection_watch *watch = poll->data;
+
+    (void)events;
+    go_on(poll, status, on_answers);
+    for (int reads = 0; reads < READS_AT_ONCE && read_once(watch, watch->asking) != 0; reads++)
+        ;
 }
 
 /* --- life --- */
 
-int connection_watch_start(struct connection_watch *watch, uv_loop_t *loop) {
-    int result;
+static int start_poll(struct connection_watch *watch, uv_loop_t *loop, uv_poll_t *poll,
+                      int descriptor, uv_poll_cb on_readable) {
+    int result = uv_poll_init(loop, poll, descriptor);
 
-    *watch = (struct connection_watch){.descriptor = open_socket()};
-    if (watch->descriptor < 0)
-        return watch->descriptor;
-    table_init(&watch->records);
-    result = uv_poll_init(loop, &watch->poll, watch->descriptor);
-    if (result < 0) {
-        close(watch->descriptor);
+    if (result < 0)
         return result;
-    }
-    watch->poll.data = watch;
-    return uv_poll_start(&watch->poll, UV_READABLE, on_readable);
+    poll->data = watch;
+    watch->handles++;
+    return uv_poll_start(poll, UV_READABLE, on_readable);
 }
 
 static void on_handle_closed(uv_handle_t *handle) {
     struct connection_watch *watch = handle->data;
 
-    if (watch->on_closed)
+    if (--watch->handles == 0 && watch->on_closed)
         watch->on_closed(watch->owner);
+}
+
+static void close_handles(struct connection_watch *watch) {
+    if (watch->handles > 0)
+        uv_close((uv_handle_t *)&watch->poll, on_handle_closed);
+    if (watch->handles > 1)
+        uv_close((uv_handle_t *)&watch->asking_poll, on_handle_closed);
+    close(watch->descriptor);
+    if (watch->asking >= 0)
+        close(watch->asking);
+}
+
+int connection_watch_start(struct connection_watch *watch, uv_loop_t *loop) {
+    uint32_t groups = 1u << (SKNLGRP_INET_TCP_DESTROY - 1) | 1u << (SKNLGRP_INET6_TCP_DESTROY - 1);
+    int result;
+
+    *watch = (struct connection_watch){.descriptor = -1, .asking = -1};
+    table_init(&watch->records);
+    result = open_socket(groups, &watch->descriptor);
+    if (result < 0)
+        return result;
+    result = open_socket(0, &watch->asking);
+    if (result == 0)
+        result = start_poll(watch, loop, &watch->poll, watch->descriptor, on_events);
+    if (result == 0)
+        result = start_poll(watch, loop, &watch->asking_poll, watch->asking, on_answers);
+    if (result == 0)
+        return 0;
+    close_handles(watch);
+    return result;
 }
 
 void connection_watch_close(struct connection_watch *watch, void (*on_closed)(void *owner),
@@ -236,6 +308,5 @@ void connection_watch_close(struct connection_watch *watch, void (*on_closed)(vo
     table_clear(&watch->records);
     watch->on_closed = on_closed;
     watch->owner = owner;
-    uv_close((uv_handle_t *)&watch->poll, on_handle_closed);
-    close(watch->descriptor);
+    close_handles(watch);
 }

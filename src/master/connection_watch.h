@@ -12,23 +12,30 @@
 #include "base/list.h"
 #include "base/table.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <uv.h>
 
 struct member;
 
 struct connection_watch {
-    int descriptor;
+    int descriptor; /* tells of destroyed sockets */
     uv_poll_t poll;
+    int asking; /* answers which sockets exist; apart, for a full buffer has no room for answers */
+    uv_poll_t asking_poll;
+    unsigned handles;
     struct table records; /* by cookie: struct open_connection */
     uint64_t lost_total;  /* how often events were lost */
-    bool dumping;         /* asking the kernel which sockets exist */
+    bool overrun;         /* events were lost, and what is left has not been read yet */
+    bool stale;           /* … it has: the kernel must be asked */
+    bool dumping;         /* … and it is being asked */
     uint32_t generation;  /* of the dump: records that were seen in it bear it */
     void (*on_closed)(void *owner);
     void *owner;
 };
 
-/* 0, or a UV_E* where the kernel or a sandbox does not offer it. */
+/* 0, or a UV_E* where the kernel or a sandbox does not offer it; the memory must then hold until
+ * the loop has run. */
 int connection_watch_start(struct connection_watch *watch, uv_loop_t *loop);
 void connection_watch_close(struct connection_watch *watch, void (*on_closed)(void *owner),
                             void *owner);
