@@ -186,6 +186,7 @@ int listener_start(struct listener *listener, uv_loop_t *loop,
                                   .owner = owner,
                                   .descriptor_limit = options->descriptor_limit,
                                   .wants_cookies = options->wants_cookies,
+                                  .shared = options->shared,
                                   .stopped = options->shared};
     list_init(&listener->in_set);
     result = open_socket(listener, options);

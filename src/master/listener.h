@@ -63,7 +63,8 @@ struct listener {
     uv_timer_t timer; /* dispatcher_tick() */
     bool polling;
     bool starved;         /* paused because descriptors are short */
-    bool stopped;         /* accepts no more: finished, or shared with the workers */
+    bool shared;          /* the workers accept */
+    bool stopped;         /* accepts no more: finished, broken or shared */
     bool finished;        /* its socket is closed; clients in line are still served */
     int descriptor_limit; /* clients are accepted only below it */
     bool wants_cookies;   /* note each client's SO_COOKIE */

@@ -10,7 +10,7 @@ static void take_listener(struct snapshot_listener *into, const struct listener 
     into->paused = listener->paused_total;
     into->starved = listener->starved_total;
     into->accepting = listener->polling;
-    into->shared = listener->stopped && !listener->finished;
+    into->shared = listener->shared;
 }
 
 static void take_worker(struct snapshot_worker *into, const struct child *child, uint64_t now_ms) {
