@@ -7,12 +7,13 @@ takes the fixture `primary` runs the same program under Node's own cluster prima
 (reference/primary.js): if it fails there, the test is wrong. Where Baton differs on purpose, the
 test states both outcomes. All others are about Baton alone.
 """
+import os
 import signal
 import subprocess
 
 import pytest
 
-from support.primary import App
+from support.primary import BATON, App
 
 TEST_SECONDS = 45
 
@@ -60,6 +61,17 @@ def start(tmp_path):
     yield start_app
     for app in reversed(apps):
         app.close()
+
+
+@pytest.fixture(scope="session")
+def as_nobody():
+    """What a command is wrapped in to run without privileges."""
+    wrap = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+    if os.getuid() != 0:
+        pytest.skip("only root may become somebody else")
+    if subprocess.run([*wrap, BATON, "version"], capture_output=True, check=False).returncode:
+        pytest.skip("nobody may not run baton from where it is")
+    return wrap
 
 
 @pytest.fixture(scope="session")

@@ -290,12 +290,10 @@ def test_windows_beyond_the_limit_of_descriptors(start):
     hold_all(app, lambda now: now.total("waiting") == 300)
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may become somebody else")
-def test_limit_of_descriptors_in_flight(start):
+def test_limit_of_descriptors_in_flight(start, as_nobody):
     """The unprivileged may not have more on their way than they may have open (ETOOMANYREFS)."""
     app = start("baton", "native_worker", instances=2, window=1024, flags=PATIENT,
-                wrap=["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups",
-                      "prlimit", "--nofile=128:128"])
+                wrap=[*as_nobody, "prlimit", "--nofile=128:128"])
     hold_all(app, lambda now: 64 < now.total("waiting") < 200 and now.waiting() > 0)
 
 
