@@ -135,18 +135,29 @@ static int enqueue(struct node_channel *channel, const char *bytes, size_t lengt
     return watch(channel);
 }
 
+static int send_or_queue(struct node_channel *channel, const char *bytes, size_t length,
+                         int descriptor) {
+    size_t sent = 0;
+
+    if (list_empty(&channel->queue))
+        sent = send_now(channel, bytes, length, descriptor);
+    if (sent == length)
+        return 0;
+    return enqueue(channel, bytes + sent, length - sent, sent > 0 ? -1 : descriptor);
+}
+
 int node_channel_send(struct node_channel *channel, const char *line, size_t length,
                       int descriptor) {
-    size_t sent = 0;
+    int result;
 
     if (channel->ended || channel->send_error)
         return UV_EPIPE;
     trace(channel, true, line, length, descriptor);
-    if (list_empty(&channel->queue))
-        sent = send_now(channel, line, length, descriptor);
-    if (sent == length)
-        return 0;
-    return enqueue(channel, line + sent, length - sent, sent > 0 ? -1 : descriptor);
+    if (descriptor < 0 || channel->plain + channel->queued + length <= NODE_READ_SIZE)
+        return send_or_queue(channel, line, length, descriptor);
+    /* The newline alone carries it, for the line could straddle two reads. */
+    result = send_or_queue(channel, line, length - 1, -1);
+    return result < 0 ? result : send_or_queue(channel, line + length - 1, 1, descriptor);
 }
 
 /* The JSON as plain bytes first, then the newline with the descriptor: one byte cannot be split. */

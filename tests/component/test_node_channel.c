@@ -498,6 +498,40 @@ static void test_each_line_gets_its_own_descriptor(void **state) {
         close(descriptors[i]);
 }
 
+/* A listening socket for a worker goes the same way as a client, only that it may be queued. */
+static void test_queued_lines_get_their_own_descriptors_too(void **state) {
+    static struct node_reader reader;
+    static char plain[66000];
+    int descriptors[4];
+
+    (void)state;
+    reader = (struct node_reader){.pending = -1};
+    for (int i = 0; i < 4; i++)
+        descriptors[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    memset(plain, 'p', sizeof plain);
+    for (size_t length = 65300; length < 65600; length += 5) {
+        plain[length - 1] = '\n';
+        assert_int_equal(node_channel_send(&channel, plain, length, -1), 0);
+        plain[length - 1] = 'p';
+        for (int i = 0; i < 4; i++) {
+            char line[128];
+            int size = snprintf(line, sizeof line, "{\"cmd\":\"NODE_HANDLE\",\"inode\":%llu}\n",
+                                (unsigned long long)inode_of(descriptors[i]));
+
+            assert_int_equal(node_channel_send(&channel, line, (size_t)size, descriptors[i]), 0);
+        }
+        loop_run(0);
+        if (channel.queued > 500000)
+            LOOP_UNTIL((reader_read(&reader), list_empty(&channel.queue)));
+    }
+    LOOP_UNTIL((reader_read(&reader), list_empty(&channel.queue)));
+    while (reader_read(&reader))
+        ;
+    assert_int_equal(reader.clients, 60 * 4);
+    for (int i = 0; i < 4; i++)
+        close(descriptors[i]);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -522,6 +556,7 @@ int main(void) {
         TEST(sending_to_a_worker_that_is_gone_is_harmless),
         TEST(queued_descriptors_are_closed_with_the_channel),
         TEST(each_line_gets_its_own_descriptor),
+        TEST(queued_lines_get_their_own_descriptors_too),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
