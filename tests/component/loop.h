@@ -52,11 +52,12 @@ static inline void loop_run(unsigned ms) {
         return;
     }
     uv_timer_init(&loop, &timer);
-    do {
-        uv_update_time(&loop);
-        uv_timer_start(&timer, loop_on_wake, 1, 0);
+    uv_update_time(&loop);
+    /* Repeating: uv_run() looks at timers before it waits, and would then wait for nothing else. */
+    uv_timer_start(&timer, loop_on_wake, 1, 1);
+    do
         uv_run(&loop, UV_RUN_ONCE);
-    } while (uv_hrtime() < until);
+    while (uv_hrtime() < until);
     uv_close((uv_handle_t *)&timer, NULL);
     uv_run(&loop, UV_RUN_NOWAIT);
 }
