@@ -123,18 +123,20 @@ static bool write_lines(struct output_source *source, bool rest) {
     return true;
 }
 
-/* Reads once: false at the end of file or when nothing is there. */
-static bool read_once(struct output_source *source) {
+/* Reads once: 1, 0 when nothing is there, UV_EOF at the end or when it cannot be read. */
+static int read_once(struct output_source *source) {
     char *room = buffer_reserve(&source->line, READ_SIZE);
     ssize_t length;
 
     if (!room)
-        return false;
+        return 0; /* tried again when memory is there */
     length = read(source->descriptor, room, READ_SIZE);
+    if (length < 0 && (errno == EAGAIN || errno == EINTR))
+        return 0;
     if (length <= 0)
-        return false;
+        return UV_EOF;
     buffer_commit(&source->line, (size_t)length);
-    return true;
+    return 1;
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);
@@ -153,7 +155,7 @@ static void on_readable(uv_poll_t *poll, int status, int events) {
     struct output_source *source = poll->data;
 
     (void)events;
-    if (status < 0 || !read_once(source)) {
+    if (status < 0 || read_once(source) < 0) {
         uv_poll_stop(poll);
         return;
     }
@@ -194,7 +196,7 @@ void output_source_close(struct output_source *source, void (*on_closed)(void *o
 
     source->on_closed = on_closed;
     source->owner = owner;
-    while (reads-- > 0 && read_once(source))
+    while (reads-- > 0 && read_once(source) > 0)
         ;
     write_lines(source, true);
     buffer_clear(&source->line);
