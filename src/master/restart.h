@@ -2,7 +2,7 @@
  *
  * A worker that lived for min_uptime is replaced at once (after restart_delay). One that died young
  * is replaced at once the first time; then the delay grows by half with each further young death,
- * to 15 s; after max_restarts young deaths in a row the slot is given up. Pure. */
+ * to 15 s. After max_restarts restarts in a row that all died young the slot is given up. Pure. */
 #ifndef BATON_MASTER_RESTART_H
 #define BATON_MASTER_RESTART_H
 

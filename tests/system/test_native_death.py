@@ -149,7 +149,7 @@ def test_kill_of_idle_workers_under_load_costs_nobody(start):
 
 # --- a thousand ---
 
-FRUGAL = {"ASAN_OPTIONS": "quarantine_size_mb=1"}  # or a sanitizer keeps what was freed
+FRUGAL = {"ASAN_OPTIONS": "quarantine_size_mb=0:thread_local_quarantine_size_kb=0"}  # or a sanitizer keeps what was freed
 
 
 def test_a_thousand_kills(start):
