@@ -8,9 +8,9 @@ import time
 import pytest
 
 from support import procfs
-from support.clients import (Crowd, Load, ask, ask_more, get, open_socket, outcomes, read_reply,
-                             request_bytes)
-from support.primary import REPOSITORY
+from support.clients import (Crowd, KeptLoad, Load, ask, ask_more, get, open_socket, outcomes,
+                             read_reply, request_bytes)
+from support.primary import FRUGAL, REPOSITORY
 from support.wait import until
 
 SITE = REPOSITORY / "examples" / "site"
@@ -149,8 +149,6 @@ def test_kill_of_idle_workers_under_load_costs_nobody(start):
 
 # --- a thousand ---
 
-FRUGAL = {"ASAN_OPTIONS": "quarantine_size_mb=0:thread_local_quarantine_size_kb=0"}  # or a sanitizer keeps what was freed
-
 
 def test_a_thousand_kills(start):
     """Afterwards there is exactly one worker for each slot, and the master is what it was."""
@@ -194,6 +192,19 @@ def test_reload_under_load(start):
     assert outcomes(load.replies) == {"ok": len(load.replies)}
     assert not before & set(app.workers())
     assert app.status().total("restarts") == 0
+
+
+def test_reload_under_load_on_kept_connections(start):
+    """A connection that is always in use is closed behind an answer that says so: none breaks."""
+    app = start("serve", SITE, instances=4)
+    with KeptLoad(app.port, threads=8, path="/sleep/1") as load:
+        for number in range(1, 4):
+            load.wait_more(300)
+            app.signal(signal.SIGHUP)
+            app.wait_status(lambda now: now.reloads == number)
+        load.wait_more(300)
+    assert outcomes(load.replies) == {"ok": len(load.replies)}
+    assert 8 < app.status().accepted() <= 8 * (1 + 3 * 4), "at most once for each worker replaced"
 
 
 def test_reload_serves_what_is_in_work(start):
@@ -244,6 +255,30 @@ def test_second_signal_ends_at_once(start):
     assert app.wait_exit(2) == 128 + signal.SIGTERM
     assert outcomes(crowd.finish()) == {"reset": 10}
     assert not app.leftovers()
+
+
+# --- the master's death ---
+
+
+@pytest.mark.parametrize("kind", ["serve", "native", "blocking"])
+def test_master_killed(start, kind):
+    """Workers serve whom they have, those in their windows included, and end; none is left."""
+    primary, script = {"serve": ("serve", SITE), "native": ("baton", "native_worker"),
+                       "blocking": ("baton", REPOSITORY / "examples" / "worker.py")}[kind]
+    app = start(primary, script, quiet=True, flags=PATIENT)
+    workers = app.workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    crowd = Crowd(app.port, 20, "/whoami")
+    app.wait_status(lambda now: now.total("waiting") == 20)
+    app.signal(signal.SIGKILL)
+    app.wait_exit()
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    assert outcomes(crowd.finish()) == {"ok": 20}
+    until(lambda: not app.leftovers(), 5, "the end of the workers")
+    successor = start(primary, script, quiet=True, port=app.port)
+    assert get(successor.port, "/whoami").outcome == "ok"
 
 
 # --- serve under the master ---

@@ -10,9 +10,8 @@ import pytest
 
 from support import native, procfs
 from support.clients import Crowd, get, outcomes
+from support.primary import FRUGAL
 from support.wait import until
-
-FRUGAL = {"ASAN_OPTIONS": "quarantine_size_mb=0:thread_local_quarantine_size_kb=0"}  # or a sanitizer keeps what was freed
 
 
 class Target:

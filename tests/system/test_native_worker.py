@@ -284,10 +284,28 @@ def test_master_and_workers_with_few_descriptors(start, tmp_path, path):
 
 
 def test_windows_beyond_the_limit_of_descriptors(start):
-    """What was sent is in nobody's table: so all 300 are on their way, with room for 64."""
+    """300 clients would fit into the windows, and there is room for 64."""
     app = start("baton", "native_worker", instances=2, window=1024, flags=PATIENT,
                 wrap=["prlimit", "--nofile=64:64"])
-    hold_all(app, lambda now: now.total("waiting") == 300)
+    hold_all(app, lambda now: now.total("waiting") >= 24)
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_more_come_back_than_the_master_may_open(start, number):
+    """A worker dies, or is stuck, with a window of 1024 full of clients; the master has room for
+    64."""
+    flags = PATIENT if number == signal.SIGKILL else ["--slow-after", 1000]
+    app = start("baton", "native_worker", instances=1, window=1024, flags=flags,
+                wrap=["prlimit", "--nofile=64:64"])
+    (worker,) = app.workers()
+    stop_process(worker)
+    crowd = Crowd(app.port, 200, "/whoami")
+    app.wait_status(lambda now: now.total("waiting") >= 24)
+    os.kill(worker, number)
+    if number == signal.SIGSTOP:
+        app.wait_status(lambda now: now.total("stuck") == 1)
+        os.kill(worker, signal.SIGCONT)
+    assert outcomes(crowd.finish()) == {"ok": 200}
 
 
 def test_limit_of_descriptors_in_flight(start, as_nobody):

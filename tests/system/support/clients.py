@@ -9,6 +9,7 @@ The outcome of a client is one of
 """
 import collections
 import dataclasses
+import http.client
 import json
 import selectors
 import socket
@@ -234,3 +235,28 @@ class Load:
     def _run(self):
         while not self._stopping.is_set():
             self.replies.append(get(self._address, self._path, self._timeout))
+
+
+class KeptLoad(Load):
+    """The same over connections that each thread keeps as long as the server lets it: it opens
+    another one only after an answer that says "Connection: close"."""
+
+    def _run(self):
+        host = self._address if isinstance(self._address, tuple) else (LOOPBACK, self._address)
+        client = http.client.HTTPConnection(*host, timeout=self._timeout)
+        while not self._stopping.is_set():
+            self.replies.append(self._ask(client))
+        client.close()
+
+    def _ask(self, client):
+        try:
+            client.request("GET", self._path)
+            response = client.getresponse()
+            return Reply("ok" if response.status == 200 else "error", response.status,
+                         response.read())
+        except TimeoutError:
+            client.close()
+            return Reply("hung")
+        except (OSError, http.client.HTTPException):
+            client.close()
+            return Reply("reset")

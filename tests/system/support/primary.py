@@ -29,6 +29,9 @@ CRASHES = {-signal.SIGSEGV, -signal.SIGABRT, -signal.SIGBUS, -signal.SIGILL, -si
 SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime error:",
                      "WARNING: ThreadSanitizer")
 
+# The environment in which a sanitizer does not keep what was freed, for tests that look at memory.
+FRUGAL = {"ASAN_OPTIONS": "quarantine_size_mb=0:thread_local_quarantine_size_kb=0"}
+
 
 class App:
     """One primary with its workers, run in `directory`. Close it: nothing of it is left then.
