@@ -95,6 +95,11 @@ static int find_script(struct settings *settings, char error[SETTINGS_ERROR_MAX]
             return UV_ENOMEM;
         return settings_set_text(&settings->script, path);
     }
+    if (access(settings->script, F_OK) < 0 && errno == EACCES) {
+        snprintf(error, SETTINGS_ERROR_MAX, "'%s' cannot be reached: permission denied",
+                 settings->script);
+        return UV_EACCES;
+    }
     snprintf(error, SETTINGS_ERROR_MAX,
              bare ? "there is no file '%s' here, and no command of that name in PATH"
                   : "there is no file '%s'",

@@ -126,6 +126,29 @@ static void schedule(struct slot *slot, uint64_t delay_ms) {
         uv_timer_start(&slot->timer, on_restart_due, delay_ms, 0);
 }
 
+/* A program that cannot be executed now will hardly be a little later, unless it has been before.
+ */
+static void on_start_failed(struct slot *slot, int error) {
+    struct app *app = slot->app;
+    struct restart_decision decision;
+
+    if (!app->served) {
+        log_error("%s cannot be started: %s%s", app->settings->name, uv_strerror(error),
+                  error == UV_ENOENT ? " (is the interpreter missing that its first line names?)"
+                                     : "");
+        app_stop(app, APP_FAILED_START);
+        return;
+    }
+    log_error("worker %u of %s could not be started: %s", slot->number, app->settings->name,
+              uv_strerror(error));
+    decision = restart_decide(&slot->history, app->settings, 0, 127 << 8);
+    if (decision.verdict == RESTART_AFTER)
+        uv_timer_start(&slot->timer, on_restart_due, decision.delay_ms ? decision.delay_ms : 100,
+                       0);
+    else
+        give_up(slot, "its program cannot be executed");
+}
+
 static void start_slot(struct slot *slot) {
     int result;
 
@@ -133,17 +156,8 @@ static void start_slot(struct slot *slot) {
         return;
     result = start_child(slot, true, &slot->current);
     if (result < 0) {
-        struct restart_decision decision =
-            restart_decide(&slot->history, slot->app->settings, 0, 127 << 8);
-
         slot->current = NULL;
-        log_error("worker %u of %s could not be started: %s", slot->number,
-                  slot->app->settings->name, uv_strerror(result));
-        if (decision.verdict == RESTART_AFTER)
-            uv_timer_start(&slot->timer, on_restart_due,
-                           decision.delay_ms ? decision.delay_ms : 100, 0);
-        else
-            give_up(slot, "its program cannot be executed");
+        on_start_failed(slot, result);
     }
 }
 
@@ -575,6 +589,7 @@ int app_start(struct app **ret_app, const struct app_options *options,
     for (uint32_t i = 0; i < app->slot_count; i++)
         start_slot(&app->slots[i]);
     app->starting = false;
+    finish_if_empty(app);
     return 0;
 }
 

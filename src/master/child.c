@@ -261,6 +261,16 @@ static struct child_member *find_listener(struct child *child, const struct list
     return NULL;
 }
 
+bool child_has_key(const struct child *child, const struct listener_key *key) {
+    LIST_EACH(node, following, &child->members) {
+        const struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        if (!member->leaving && listener_key_equal(&member->listener->key, key))
+            return true;
+    }
+    return false;
+}
+
 int child_add_member(struct child *child, const struct child_listen_request *request,
                      struct child_member **ret_member) {
     struct child_member *member;

@@ -177,6 +177,9 @@ void child_count(const struct child *child, struct child_counts *ret_counts);
 int child_add_member(struct child *child, const struct child_listen_request *request,
                      struct child_member **ret_member);
 
+/* Whether it is a member of the listener with this key. */
+bool child_has_key(const struct child *child, const struct listener_key *key);
+
 /* It gives the membership up, or `asked` is false: it lost it. */
 void child_remove_member(struct child *child, struct child_member *member, bool asked, bool dead);
 

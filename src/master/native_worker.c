@@ -141,6 +141,17 @@ static int open_way(struct child *child, struct child_member *member) {
     return 0;
 }
 
+/* A worker that asks for port 0 several times wants as many ports: the first that asks so decides
+ * with the others which ports these are, as with Node's `index`. */
+static void number_key(const struct child *child, struct listener_key *key) {
+    bool taken = true;
+
+    if (key->kind != LISTENER_TCP || address_port(&key->address.any) != 0)
+        return;
+    for (key->index = 0; taken; key->index += taken)
+        taken = child_has_key(child, key);
+}
+
 static int on_listen(struct child *child, const struct native_request *request,
                      struct native_reply *reply, int *ret_descriptor) {
     struct listener_key key;
@@ -148,8 +159,10 @@ static int on_listen(struct child *child, const struct native_request *request,
     struct child_member *member;
     int result = native_worker_key(request, &key);
 
-    if (result == 0)
-        result = child_add_member(child, &wanted, &member);
+    if (result < 0)
+        return result;
+    number_key(child, &key);
+    result = child_add_member(child, &wanted, &member);
     if (result < 0)
         return result;
     if (member->listener->dispatcher.policy->type->shared) {
