@@ -64,13 +64,14 @@ def start(tmp_path):
 
 
 @pytest.fixture(scope="session")
-def as_nobody():
-    """What a command is wrapped in to run without privileges."""
-    wrap = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+def unprivileged():
+    """What a command is wrapped in to run as a user of its own, for some limits are a user's."""
+    user = 100_000 + os.getpid()
+    wrap = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     if os.getuid() != 0:
         pytest.skip("only root may become somebody else")
     if subprocess.run([*wrap, BATON, "version"], capture_output=True, check=False).returncode:
-        pytest.skip("nobody may not run baton from where it is")
+        pytest.skip("others may not run baton from where it is")
     return wrap
 
 

@@ -80,6 +80,12 @@ def test_at_once_and_after_a_death(start, name):
     assert app.status().total("restarts") == 1
 
 
+@pytest.mark.parametrize("name", ALONE)
+def test_they_say_that_they_are_ready(start, name):
+    app = start("baton", example(name), quiet=True, flags=["--wait-ready"])
+    assert outcomes(Crowd(app.port, 40).finish()) == {"ok": 40}
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize("name", ALONE)
 def test_alone(start_alone, name, number):

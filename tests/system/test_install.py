@@ -61,7 +61,7 @@ def test_binary_runs_from_there(prefix, tmp_path):
                               stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         until(lambda: get(port).body == b"installed", 10, "an answer")
-        assert {get(port, "/whoami").json()["slot"] for _ in range(4)} == {0, 1}
+        until(lambda: {get(port, "/whoami").json()["slot"] for _ in range(4)} == {0, 1}, 10, "both")
     finally:
         server.terminate()
         _, errors = server.communicate(timeout=10)
@@ -83,18 +83,17 @@ def compile_worker(prefix, output, *flags):
     return output
 
 
-def serves(prefix, worker):
-    """Whether the worker serves under the installed master."""
+def assert_serves(prefix, worker):
+    """Two of it serve under the installed master."""
     port = free_port()
     master = subprocess.Popen([prefix / "bin" / "baton", "run", "-i", "2", "--policy", "rr", worker],
                               env={**os.environ, "PORT": str(port)}, stdin=subprocess.DEVNULL)
     try:
         until(lambda: get(port).outcome == "ok", 10, "an answer")
-        slots = {get(port).body.split()[3] for _ in range(4)}
+        until(lambda: {get(port).body.split()[3] for _ in range(4)} == {b"0,", b"1,"}, 10, "both")
     finally:
         master.terminate()
         assert master.wait(10) == 0
-    return slots == {b"0,", b"1,"}
 
 
 def test_a_worker_with_the_shared_library(prefix, tmp_path):
@@ -102,13 +101,13 @@ def test_a_worker_with_the_shared_library(prefix, tmp_path):
     worker = compile_worker(prefix, tmp_path / "worker", *pkg_config(prefix, "--libs"),
                             f"-Wl,-rpath,{libraries}")
     assert f"{libraries}/libbaton.so.0" in run("ldd", worker)
-    assert serves(prefix, worker)
+    assert_serves(prefix, worker)
 
 
 def test_a_worker_with_the_static_library(prefix, tmp_path):
     worker = compile_worker(prefix, tmp_path / "worker", only(prefix, "**/libbaton.a"))
     assert "libbaton" not in run("ldd", worker)
-    assert serves(prefix, worker)
+    assert_serves(prefix, worker)
 
 
 def test_header_in_other_dialects(prefix, tmp_path):

@@ -150,9 +150,9 @@ def test_not_allowed_or_not_there(start, tmp_path):
                      f"/{'x' * 200}") == ["EACCES", "EADDRNOTAVAIL", "ENAMETOOLONG"]
 
 
-def test_privileged_port(start, as_nobody):
+def test_privileged_port(start, unprivileged):
     port = free_port()
-    app = start_listeners(start, "127.0.0.1=1", port, wrap=as_nobody)
+    app = start_listeners(start, "127.0.0.1=1", port, wrap=unprivileged)
     assert {event["code"] for event in app.events("error")} == {"EACCES"}
     assert served_evenly(app, port) == 1
 

@@ -1,6 +1,7 @@
 """Workers on accept sockets: bursts, windows, take-back, few descriptors, overload."""
 import collections
 import os
+import random
 import resource
 import signal
 import time
@@ -8,7 +9,7 @@ import time
 import pytest
 
 from support import procfs
-from support.clients import Crowd, ask, ask_more, get, open_socket, outcomes
+from support.clients import Crowd, Load, abort, ask, ask_more, get, open_socket, outcomes
 from support.primary import script_path
 from support.wait import until
 
@@ -186,6 +187,29 @@ def test_all_workers_stopped_and_one_goes_on(start):
         os.kill(worker, signal.SIGCONT)
 
 
+@pytest.mark.parametrize("policy", ["node", "rr", "least"])
+def test_workers_that_stop_and_go_on_at_random(start, policy):
+    """Clients are taken back and dealt again all the time: each is accepted exactly once."""
+    chance = random.Random(7)
+    app = start("baton", "native_worker", instances=4, policy=policy, window=4,
+                flags=["--slow-after", 20])
+    workers = app.workers()
+    with Load(app.port, threads=16, path="/whoami") as load:
+        for _ in range(12):
+            stopped = chance.sample(workers, chance.randint(1, 4))
+            for worker in stopped:
+                os.kill(worker, signal.SIGSTOP)
+            time.sleep(chance.uniform(0.02, 0.12))
+            for worker in stopped:
+                os.kill(worker, signal.SIGCONT)
+            load.wait_more(20)
+    assert outcomes(load.replies) == {"ok": len(load.replies)}
+    status = app.wait_status(lambda now: now.waiting() == 0 and now.total("waiting") == 0)
+    assert status.accepted() == status.total("acknowledged") == len(load.replies)
+    assert status.total("returned") > 0 and status.total("stuck") > 0
+    assert status.total("handed") == status.accepted() + status.total("returned")
+
+
 def test_a_worker_that_hangs_is_killed_in_the_end(start):
     app = start("baton", "native_worker", instances=2, policy="rr",
                 flags=["--kill-stuck-after", 500])
@@ -194,6 +218,29 @@ def test_a_worker_that_hangs_is_killed_in_the_end(start):
     assert outcomes(Crowd(app.port, 40).finish(3)) == {"ok": 40}
     app.wait_replaced([victim])
     assert app.status().total("restarts") == 1
+
+
+@pytest.mark.parametrize("flags", [PATIENT, []], ids=["in the window", "taken back"])
+def test_clients_that_hang_up_while_they_wait(start, flags):
+    """In a window, in the line, in the backlog: those who stay are all served."""
+    app = start("baton", "native_worker", instances=2, flags=flags)
+    for worker in app.workers():
+        stop_process(worker)
+    crowds, leavers = [], []
+    for number in range(60):
+        crowds.append(Crowd(app.port, 1))
+        leavers.append(open_socket(app.port))
+        if number % 2:
+            abort(leavers.pop())
+    if not flags:
+        app.wait_status(lambda now: now.total("stuck") == 2)
+    for leaver in leavers:
+        leaver.close()
+    for worker in app.workers():
+        os.kill(worker, signal.SIGCONT)
+    assert outcomes(crowd.finish()[0] for crowd in crowds) == {"ok": 60}
+    status = app.wait_status(lambda now: now.waiting() == 0 and now.total("waiting") == 0)
+    assert status.total("acknowledged") == status.accepted() == 120
 
 
 # --- giving a listener up ---
@@ -308,11 +355,29 @@ def test_more_come_back_than_the_master_may_open(start, number):
     assert outcomes(crowd.finish()) == {"ok": 200}
 
 
-def test_limit_of_descriptors_in_flight(start, as_nobody):
+def test_limit_of_descriptors_in_flight(start, unprivileged):
     """The unprivileged may not have more on their way than they may have open (ETOOMANYREFS)."""
     app = start("baton", "native_worker", instances=2, window=1024, flags=PATIENT,
-                wrap=[*as_nobody, "prlimit", "--nofile=128:128"])
+                wrap=[*unprivileged, "prlimit", "--nofile=128:128"])
     hold_all(app, lambda now: 64 < now.total("waiting") < 200 and now.waiting() > 0)
+
+
+def test_a_successor_while_too_many_descriptors_are_in_flight(start, unprivileged):
+    """It can listen then, too, or it would never serve."""
+    app = start("baton", "native_worker", instances=2, window=1024, flags=PATIENT,
+                wrap=[*unprivileged, "prlimit", "--nofile=128:128"])
+    workers = app.workers()
+    for worker in workers:
+        stop_process(worker)
+    crowd = Crowd(app.port, 300, "/whoami")
+    app.wait_status(lambda now: now.total("waiting") > 64 and now.waiting() > 0)
+    os.kill(workers[1], signal.SIGKILL)
+    until(lambda: not procfs.alive(workers[1]), 5, "the end of the killed")
+    app.wait_status(lambda now: now.slot(1).pid not in (0, *workers))
+    os.kill(workers[0], signal.SIGCONT)
+    assert outcomes(crowd.finish()) == {"ok": 300}
+    assert app.events("error") == []
+    app.wait_events("listening", count=2, timeout=3, slot=1)
 
 
 def hold_all(app, condition):

@@ -56,7 +56,8 @@ def listening_ports(pid):
 
 def open_connections(pid, port):
     """How many connections of a local port the process holds."""
-    return sum(entry.port == port and entry.state != TCP_LISTEN for entry in _tcp_sockets_of(pid))
+    return len({entry.inode for entry in _tcp_sockets_of(pid)
+                if entry.port == port and entry.state != TCP_LISTEN})
 
 
 def backlog(port):
@@ -95,6 +96,7 @@ def _environment(pid):
 
 
 def _tcp_sockets():
+    """While others open and close, one may be listed twice, or be left out."""
     for name in ("tcp", "tcp6"):
         for line in pathlib.Path(f"/proc/net/{name}").read_text().splitlines()[1:]:
             fields = line.split()
