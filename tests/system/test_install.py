@@ -46,7 +46,8 @@ def test_what_is_installed(prefix):
     installed = {str(path.relative_to(prefix)) for path in prefix.rglob("*") if not path.is_dir()}
     libraries = str(only(prefix, "**/libbaton.so").parent.relative_to(prefix))
     assert installed == {
-        "bin/baton", "include/baton/worker.h", "share/man/man1/baton.1", "share/man/man3/libbaton.3",
+        "bin/baton", "include/baton/worker.h",
+        "share/man/man1/baton.1", "share/man/man3/libbaton.3",
         f"{libraries}/libbaton.a", f"{libraries}/libbaton.so", f"{libraries}/libbaton.so.0",
         f"{libraries}/libbaton.so.0.1.0", f"{libraries}/pkgconfig/libbaton.pc"}
 
@@ -86,8 +87,9 @@ def compile_worker(prefix, output, *flags):
 def assert_serves(prefix, worker):
     """Two of it serve under the installed master."""
     port = free_port()
-    master = subprocess.Popen([prefix / "bin" / "baton", "run", "-i", "2", "--policy", "rr", worker],
-                              env={**os.environ, "PORT": str(port)}, stdin=subprocess.DEVNULL)
+    master = subprocess.Popen(
+        [prefix / "bin" / "baton", "run", "-i", "2", "--policy", "rr", worker],
+        env={**os.environ, "PORT": str(port)}, stdin=subprocess.DEVNULL)
     try:
         until(lambda: get(port).outcome == "ok", 10, "an answer")
         until(lambda: {get(port).body.split()[3] for _ in range(4)} == {b"0,", b"1,"}, 10, "both")

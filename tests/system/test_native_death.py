@@ -216,6 +216,21 @@ def test_reload_serves_what_is_in_work(start):
     assert outcomes(crowd.finish()) == {"ok": 40}
 
 
+@pytest.mark.parametrize("instances", [1, 2])
+def test_reload_of_stopped_workers(start, instances):
+    """What they hold goes to their successors."""
+    app = start("baton", "native_worker", instances=instances,
+                flags=[*PATIENT, "--drain-timeout", 300, "--kill-timeout", 300])
+    workers = app.workers()
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    crowd = Crowd(app.port, 60, "/whoami")
+    app.wait_status(lambda now: now.total("waiting") == 16 * instances)
+    app.signal(signal.SIGHUP)
+    assert not pids_of(crowd.finish()) & set(workers)
+    app.wait_replaced(workers)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_stop_serves_what_is_in_work(start, number):
     app = start("serve", SITE, instances=4)
@@ -319,7 +334,7 @@ def test_kept_connections_outlive_the_death_of_others(start):
 
 
 def test_process_one_reaps_orphans(start):
-    """As in a container: whatever workers leave behind is collected, and is no death of a worker."""
+    """As in a container: what workers leave behind is collected, and is no death of a worker."""
     app = start("baton", "native_worker", ready=False,
                 wrap=["unshare", "--pid", "--fork", "--mount-proc"])
     until(lambda: len(app.events("listening")) == 2 or app.process.poll() is not None, 10,

@@ -1,5 +1,6 @@
 """What native workers can listen on, and what they are answered when they cannot."""
 import os
+import signal
 import socket
 import stat
 
@@ -71,14 +72,17 @@ def test_hosts(start, host, family, reached):
 
 
 def test_port_zero(start):
-    """One port for all workers, that of a successor included."""
+    """One port for all workers, those that come later included."""
     app = start_listeners(start, 0, instances=4)
     (port,) = {event["port"] for event in app.wait_events("listening", count=4)}
     assert port > 0
     assert served_evenly(app, port) == 0
     victim = app.workers()[0]
-    os.kill(victim, 9)
+    os.kill(victim, signal.SIGKILL)
     app.wait_replaced([victim])
+    before = app.workers()
+    app.signal(signal.SIGHUP)
+    app.wait_replaced(before)
     assert {event["port"] for event in app.events("listening")} == {port}
     assert served_evenly(app, port) == 0
 
@@ -102,7 +106,7 @@ def test_unix_path(start, tmp_path):
     assert [event["family"] for event in app.events("listening")] == [socket.AF_UNIX] * 2
     assert outcomes(Crowd(path, 60).finish()) == {"ok": 60}
     for victim in app.workers():
-        os.kill(victim, 9)
+        os.kill(victim, signal.SIGKILL)
     assert outcomes(Crowd(path, 60).finish()) == {"ok": 60}
     assert app.stop() == 0
     assert not path.exists()

@@ -309,7 +309,8 @@ def test_none_leaves_the_shared_socket_as_workers_want_it(start, tmp_path):
     """O_NONBLOCK belongs to the open file that all share: one that begins to listen must not take
     it from the others, or they wait in accept while their clients wait for them."""
     script = tmp_path / "worker.sh"
-    script.write_text(f"[ $BATON_SLOT = 0 ] && exec {script_path('native_worker')}\nexec sleep 60\n")
+    worker = script_path("native_worker")
+    script.write_text(f"[ $BATON_SLOT = 0 ] && exec {worker}\nexec sleep 60\n")
     app = start("baton", script, policy="none", flags=["--intercept", "native"], ready=False)
     app.wait_events("listening", slot=0)
     assert get(app.port).outcome == "ok"

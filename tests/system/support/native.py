@@ -53,7 +53,8 @@ def ask(worker, message, descriptors=()):
     master just closes the connection."""
     with connect(worker) as client:
         rights = array.array("i", descriptors)
-        client.sendmsg([message], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else [])
+        control = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)] if rights else []
+        client.sendmsg([message], control)
         try:
             received, fds, _, _ = socket.recv_fds(client, REPLY.size, 4, socket.MSG_CMSG_CLOEXEC)
         except ConnectionResetError:
