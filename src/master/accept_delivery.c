@@ -4,6 +4,7 @@
 #include "master/client.h"
 #include "master/dispatcher.h"
 
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -113,25 +114,88 @@ static struct client *create_returned(const struct accept_socket_returned *retur
     return client;
 }
 
-static bool accept_take_back(struct member *member, bool dead) {
+/* What a dead worker has not received: its accept socket, which we keep until it is empty. */
+struct accept_leftover {
+    struct leftover leftover;
+    struct accept_socket socket;
+};
+
+static int take_leftover(struct leftover *leftover, struct client **ret_client) {
+    struct accept_leftover *rest = LIST_ENTRY(leftover, struct accept_leftover, leftover);
+    struct accept_socket_returned returned;
+    int result = accept_socket_take_back(&rest->socket, &returned);
+
+    if (result != 1)
+        return result;
+    *ret_client = create_returned(&returned);
+    return *ret_client ? 1 : UV_ENOMEM;
+}
+
+static void destroy_leftover(struct leftover *leftover) {
+    struct accept_leftover *rest = LIST_ENTRY(leftover, struct accept_leftover, leftover);
+
+    accept_socket_destroy(&rest->socket);
+    free(rest);
+}
+
+/* The dispatcher gets the socket with all that is in it. False when memory is out. */
+static bool leave_behind(struct member *member) {
+    struct accept_way *way = member->way;
+    struct accept_leftover *rest = malloc(sizeof *rest);
+
+    if (!rest)
+        return false;
+    *rest = (struct accept_leftover){
+        .leftover = {.take = take_leftover, .destroy = destroy_leftover}, .socket = way->socket};
+    list_init(&rest->leftover.node);
+    way->socket.master = -1;
+    way->socket.worker = -1;
+    dispatcher_inherit(member->dispatcher, &rest->leftover);
+    return true;
+}
+
+static void count_received(struct member *member) {
+    uint32_t received = accept_settle(member);
+
+    if (!member->probed)
+        member->acknowledged_total += received;
+    member->unacknowledged -= received < member->unacknowledged ? received : member->unacknowledged;
+}
+
+/* One by one, as far as descriptors go; true when nothing is left. */
+static bool take_back_now(struct member *member) {
     struct accept_way *way = member->way;
     struct accept_socket_returned returned;
-    uint32_t before = way->sent;
-    uint32_t count = 0;
+    int result;
 
-    (void)dead;
-    while (accept_socket_take_back(&way->socket, &returned) == 1) {
+    while ((result = accept_socket_take_back(&way->socket, &returned)) == 1) {
         struct client *client = create_returned(&returned);
 
+        way->sent -= way->sent > 0;
         if (!client)
             continue;
-        count++;
         trace(way, ACCEPT_TRACE_TAKEN_BACK, client, returned.sequence);
         dispatcher_return(member, client);
     }
+    return result == 0;
+}
+
+static bool accept_take_back(struct member *member, bool dead) {
+    struct accept_way *way = member->way;
+
+    if (way->socket.master < 0)
+        return true; /* left behind already */
+    count_received(member);
+    if (dead && way->sent > 0 && !member->probed) {
+        member->returned_total += way->sent;
+        trace(way, ACCEPT_TRACE_LEFT, NULL, way->sent);
+        way->sent = 0;
+        uv_poll_stop(&way->poll);
+        return leave_behind(member);
+    }
+    if (!take_back_now(member))
+        return false;
     way->sent = 0;
-    if (before > count && !member->probed)
-        member->acknowledged_total += before - count;
     return true;
 }
 

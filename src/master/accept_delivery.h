@@ -14,7 +14,12 @@
 extern const struct delivery
     accept_delivery; /* for member.delivery; member.way is a struct accept_way */
 
-enum accept_trace_kind { ACCEPT_TRACE_CLIENT, ACCEPT_TRACE_TAKEN_BACK, ACCEPT_TRACE_PROBE };
+enum accept_trace_kind {
+    ACCEPT_TRACE_CLIENT,
+    ACCEPT_TRACE_TAKEN_BACK,
+    ACCEPT_TRACE_LEFT, /* `sequence` clients of a dead worker */
+    ACCEPT_TRACE_PROBE,
+};
 
 /* One record that crosses, for --trace. */
 struct accept_trace {

@@ -515,7 +515,7 @@ static void finish_if_empty(struct app *app) {
 static void drain_all(struct app *app) {
     uv_timer_stop(&app->stop_timer);
     LIST_EACH(node, following, &app->children)
-    child_drain(LIST_ENTRY(node, struct child, in_app), clock_ms());
+    child_finish(LIST_ENTRY(node, struct child, in_app));
     finish_if_empty(app);
 }
 

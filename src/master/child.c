@@ -382,31 +382,60 @@ static void leave_rotation(struct child *child, bool dead, uint64_t now_ms) {
     }
 }
 
-static void finish_accept_sockets(struct child *child) {
+/* Closes its accept sockets for writing: true when it had any, and so learns of it. */
+static bool finish_accept_sockets(struct child *child) {
+    bool found = false;
+
     LIST_EACH(node, following, &child->members) {
         struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
 
-        if (member->member.delivery == &accept_delivery)
-            accept_socket_finish(&member->way.socket);
+        if (member->member.delivery != &accept_delivery)
+            continue;
+        accept_socket_finish(&member->way.socket);
+        found = true;
     }
+    return found;
 }
 
-void child_drain(struct child *child, uint64_t now_ms) {
-    if (child->state == CHILD_EXITED || child->draining)
-        return;
-    child->draining = true;
-    child_set_state(child, CHILD_DRAINING);
-    leave_rotation(child, false, now_ms);
-    finish_accept_sockets(child);
+/* Asks it to end by the ways there are, and forces it after the timeouts. */
+static void ask_to_end(struct child *child) {
+    bool asked = finish_accept_sockets(child);
+
     if (child->has_channel && !child->channel.ended)
         child->language->disconnect(child);
-    if (child->has_channel || !list_empty(&child->members)) {
+    if (asked || child->has_channel) {
         start_step(child, CHILD_TIMER_DRAIN, child->settings->drain_timeout_ms);
         return;
     }
     /* Nothing but a signal reaches it. */
     send_signal(child, SIGINT);
     start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
+}
+
+static bool start_draining(struct child *child) {
+    if (child->state == CHILD_EXITED || child->draining)
+        return false;
+    child->draining = true;
+    child_set_state(child, CHILD_DRAINING);
+    return true;
+}
+
+void child_drain(struct child *child, uint64_t now_ms) {
+    if (!start_draining(child))
+        return;
+    leave_rotation(child, false, now_ms);
+    ask_to_end(child);
+}
+
+void child_finish(struct child *child) {
+    if (!start_draining(child))
+        return;
+    LIST_EACH(node, following, &child->members) {
+        struct member *member = LIST_ENTRY(node, struct member, in_child);
+
+        dispatcher_withdraw(member->dispatcher, member);
+    }
+    ask_to_end(child);
 }
 
 void child_kill(struct child *child, const char *reason) {

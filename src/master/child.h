@@ -147,9 +147,12 @@ int child_start(struct child **ret_child, const struct child_options *options,
 /* The worker joins the rotation with all its members, now and in future. */
 void child_serve(struct child *child, uint64_t now_ms);
 
-/* Out of the rotation, then asked to end; forced after the timeouts. Harmless when it drains
- * already. */
+/* Out of the rotation, then asked to end; forced after the timeouts. What it has not accepted goes
+ * to the other workers. Harmless when it drains already. */
 void child_drain(struct child *child, uint64_t now_ms);
+
+/* The same for the end of all, when there are no others: it serves whoever it was sent first. */
+void child_finish(struct child *child);
 
 /* SIGKILL to it and its process group. `reason` (static text, or NULL) goes into the log when it
  * has ended. */

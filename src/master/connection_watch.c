@@ -51,23 +51,6 @@ static void set_open(struct member *member, int64_t open) {
     dispatcher_refresh(member);
 }
 
-void connection_watch_add(struct connection_watch *watch, uint64_t cookie, struct member *member) {
-    struct open_connection *record = cookie ? malloc(sizeof *record) : NULL;
-
-    if (!record)
-        return;
-    record->member = member;
-    record->cookie = cookie;
-    record->generation = watch->generation;
-    if (table_insert(&watch->records, cookie, record) < 0) {
-        free(record);
-        return;
-    }
-    list_init(&record->in_member);
-    list_push_back(&member->connections, &record->in_member);
-    set_open(member, member->open < 0 ? 1 : member->open + 1);
-}
-
 static void drop(struct open_connection *record) {
     list_remove(&record->in_member);
     set_open(record->member, record->member->open - 1);
@@ -79,6 +62,24 @@ void connection_watch_remove(struct connection_watch *watch, uint64_t cookie) {
 
     if (record)
         drop(record);
+}
+
+void connection_watch_add(struct connection_watch *watch, uint64_t cookie, struct member *member) {
+    struct open_connection *record = cookie ? malloc(sizeof *record) : NULL;
+
+    if (!record)
+        return;
+    connection_watch_remove(watch, cookie); /* from a worker that died before it took it */
+    record->member = member;
+    record->cookie = cookie;
+    record->generation = watch->generation;
+    if (table_insert(&watch->records, cookie, record) < 0) {
+        free(record);
+        return;
+    }
+    list_init(&record->in_member);
+    list_push_back(&member->connections, &record->in_member);
+    set_open(member, member->open < 0 ? 1 : member->open + 1);
 }
 
 void connection_watch_forget(struct connection_watch *watch, struct member *member) {

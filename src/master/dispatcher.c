@@ -9,15 +9,23 @@
 void dispatcher_init(struct dispatcher *dispatcher, struct policy *policy,
                      const struct dispatcher_events *events, void *owner) {
     *dispatcher = (struct dispatcher){.policy = policy, .events = events, .owner = owner};
+    list_init(&dispatcher->leftovers);
     list_init(&dispatcher->waiting);
     list_init(&dispatcher->busy);
     list_init(&dispatcher->full);
+}
+
+static void destroy_leftover(struct leftover *leftover) {
+    list_remove(&leftover->node);
+    leftover->destroy(leftover);
 }
 
 void dispatcher_clear(struct dispatcher *dispatcher) {
     LIST_EACH(node, following, &dispatcher->waiting)
     client_destroy(LIST_ENTRY(node, struct client, node));
     dispatcher->waiting_count = 0;
+    LIST_EACH(node, following, &dispatcher->leftovers)
+    destroy_leftover(LIST_ENTRY(node, struct leftover, node));
     policy_destroy(dispatcher->policy);
     dispatcher->policy = NULL;
     free(dispatcher->seats);
@@ -140,6 +148,16 @@ int dispatcher_join(struct dispatcher *dispatcher, struct member *member, uint64
     return 0;
 }
 
+void dispatcher_withdraw(struct dispatcher *dispatcher, struct member *member) {
+    unseat(dispatcher, member);
+    update_busy(dispatcher, member);
+}
+
+void dispatcher_inherit(struct dispatcher *dispatcher, struct leftover *leftover) {
+    list_push_back(&dispatcher->leftovers, &leftover->node);
+    need_tick(dispatcher);
+}
+
 void dispatcher_leave(struct dispatcher *dispatcher, struct member *member, bool dead,
                       uint64_t now_ms) {
     unseat(dispatcher, member);
@@ -163,6 +181,8 @@ void dispatcher_forget(struct member *member) {
 uint32_t dispatcher_credit(const struct dispatcher *dispatcher) {
     uint64_t room = dispatcher->credit + DISPATCHER_LINE_MAX;
 
+    if (!list_empty(&dispatcher->leftovers))
+        return 0;
     if (room <= dispatcher->waiting_count)
         return 0;
     room -= dispatcher->waiting_count;
@@ -329,13 +349,40 @@ static bool run_round(struct dispatcher *dispatcher, uint64_t now_ms) {
     return full;
 }
 
-void dispatcher_run(struct dispatcher *dispatcher, uint64_t now_ms) {
+/* Fills the line up with those that were left behind: true when there may be more than had room. */
+static bool draw_leftovers(struct dispatcher *dispatcher) {
+    while (!list_empty(&dispatcher->leftovers) && dispatcher->waiting_count < DISPATCHER_LINE_MAX) {
+        struct leftover *leftover = LIST_ENTRY(dispatcher->leftovers.next, struct leftover, node);
+        struct client *client;
+        int result = leftover->take(leftover, &client);
+
+        if (result < 0)
+            return false; /* descriptors are short: the tick tries again */
+        if (result == 0)
+            destroy_leftover(leftover);
+        else
+            line_insert(dispatcher, client);
+    }
+    return !list_empty(&dispatcher->leftovers);
+}
+
+/* Deals until the line is empty or nobody has room. */
+static void run_line(struct dispatcher *dispatcher, uint64_t now_ms) {
     bool again = true;
 
     /* Whoever still waits does so for a full window: it may have room by now, or is watched from
      * here on. */
     while (!list_empty(&dispatcher->waiting) && (again || settle_full(dispatcher, now_ms)))
         again = run_round(dispatcher, now_ms);
+}
+
+void dispatcher_run(struct dispatcher *dispatcher, uint64_t now_ms) {
+    bool more;
+
+    do {
+        more = draw_leftovers(dispatcher);
+        run_line(dispatcher, now_ms);
+    } while (more && list_empty(&dispatcher->waiting));
     if (!list_empty(&dispatcher->waiting))
         need_tick(dispatcher);
     announce_credit(dispatcher);
@@ -397,11 +444,9 @@ static uint64_t elapsed(uint64_t since_ms, uint64_t now_ms) {
     return now_ms > since_ms ? now_ms - since_ms : 0;
 }
 
-static void mark_stuck(struct dispatcher *dispatcher, struct member *member, uint64_t held_ms) {
-    member->stuck = true;
-    dispatcher_refresh(member);
-    dispatcher->events->stuck(dispatcher->owner, member, held_ms);
-    if (!member->delivery->take_back(member, false))
+/* Takes the clients of a stuck worker to others, then asks it for a sign of life. */
+static void relieve(struct dispatcher *dispatcher, struct member *member) {
+    if (member->probed || !member->delivery->take_back(member, false))
         return;
     member->unacknowledged = 0;
     if (member->delivery->probe) {
@@ -411,6 +456,12 @@ static void mark_stuck(struct dispatcher *dispatcher, struct member *member, uin
     }
     update_busy(dispatcher, member);
     dispatcher_refresh(member);
+}
+
+static void mark_stuck(struct dispatcher *dispatcher, struct member *member, uint64_t held_ms) {
+    member->stuck = true;
+    dispatcher_refresh(member);
+    dispatcher->events->stuck(dispatcher->owner, member, held_ms);
 }
 
 static void check_progress(struct dispatcher *dispatcher, struct member *member, uint64_t now_ms) {
@@ -427,6 +478,8 @@ static void check_progress(struct dispatcher *dispatcher, struct member *member,
     held_ms = elapsed(member->progress_ms, now_ms);
     if (held_ms >= soft && !member->stuck)
         mark_stuck(dispatcher, member, held_ms);
+    if (member->stuck)
+        relieve(dispatcher, member);
     if (hard > 0 && held_ms >= hard && !member->expired) {
         member->expired = true;
         dispatcher->events->expired(dispatcher->owner, member, held_ms);
@@ -478,6 +531,6 @@ bool dispatcher_tick(struct dispatcher *dispatcher, uint64_t now_ms) {
     give_up_old(dispatcher, now_ms);
     dispatcher_run(dispatcher, now_ms);
     dispatcher->ticking = !list_empty(&dispatcher->busy) || dispatcher->waiting_count > 0 ||
-                          dispatcher->resting_count > 0;
+                          dispatcher->resting_count > 0 || !list_empty(&dispatcher->leftovers);
     return dispatcher->ticking;
 }

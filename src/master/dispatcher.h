@@ -34,6 +34,16 @@ struct dispatcher_limits {
 
 struct dispatcher;
 
+/* Clients that a worker left behind when it died, still in the kernel: they are taken into the line
+ * as it has room, so that however many there are, they do not use up our descriptors. */
+struct leftover {
+    struct list node;
+    /* The next one: 1 with *ret_client, 0 when none is left, or a UV_E* when it cannot be taken
+     * now. */
+    int (*take)(struct leftover *leftover, struct client **ret_client);
+    void (*destroy)(struct leftover *leftover);
+};
+
 /* Announcements to the owner; every one may be called from any function below. */
 struct dispatcher_events {
     void (*opened)(void *owner, struct client *client, struct member *member); /* handed over */
@@ -54,7 +64,8 @@ struct dispatcher {
     const struct dispatcher_events *events;
     void *owner;
 
-    struct list waiting; /* clients, by arrival */
+    struct list leftovers; /* of dead workers; their clients go before those that wait */
+    struct list waiting;   /* clients, by arrival */
     uint32_t waiting_count;
     struct member **seats; /* by slot; NULL where none is joined */
     uint32_t capacity;
@@ -85,6 +96,12 @@ int dispatcher_join(struct dispatcher *dispatcher, struct member *member, uint64
  * accepted goes to the front of the line. Harmless when it is out already. */
 void dispatcher_leave(struct dispatcher *dispatcher, struct member *member, bool dead,
                       uint64_t now_ms);
+
+/* Takes over what a dead worker has left. */
+void dispatcher_inherit(struct dispatcher *dispatcher, struct leftover *leftover);
+
+/* Takes a member out of the rotation, but leaves it what it was sent: for the end of all. */
+void dispatcher_withdraw(struct dispatcher *dispatcher, struct member *member);
 
 /* A member that has left and has nothing outstanding is going to be freed: drops what still refers
  * to it. */

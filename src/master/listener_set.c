@@ -32,8 +32,11 @@ struct listener *listener_set_find(struct listener_set *set, const struct listen
 static void on_opened(void *owner, struct client *client, struct member *member) {
     struct listener_set *set = owner;
 
-    if (client->cookie)
-        connection_watch_add(set->options.watch, client->cookie, member);
+    if (!set->options.watch || member->open < 0)
+        return;
+    if (!client->cookie) /* it came back from another worker */
+        client_note_cookie(client);
+    connection_watch_add(set->options.watch, client->cookie, member);
 }
 
 static void on_taken_back(void *owner, struct client *client, struct member *member) {

@@ -33,8 +33,9 @@ struct delivery {
      * as above. */
     void (*watch)(struct member *member, bool on);
 
-    /* Gives back what the worker has not accepted, oldest first, by dispatcher_return(); false when
-     * what was sent cannot be recalled while the worker lives, and `dead` says that it does not. */
+    /* Gives back what the worker has not accepted, oldest first, by dispatcher_return() or, when it
+     * is dead, dispatcher_inherit(); false when some cannot be recalled, or not yet, while it
+     * lives. */
     bool (*take_back)(struct member *member, bool dead);
 
     /* Asks a stuck worker for a sign of life; NULL where its late acknowledgement is one. */

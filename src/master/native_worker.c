@@ -82,6 +82,11 @@ static void trace_record(void *owner, const struct accept_trace *crossing) {
         trace(child, &message, "client %llu of listener %u taken back", sequence,
               crossing->member->id);
         break;
+    case ACCEPT_TRACE_LEFT:
+        message.outgoing = false;
+        trace(child, &message, "%llu clients of listener %u left by the dead", sequence,
+              crossing->member->id);
+        break;
     case ACCEPT_TRACE_PROBE:
         trace(child, &message, "probe of listener %u: does anybody receive?", crossing->member->id);
         break;
@@ -169,8 +174,9 @@ static int on_listen(struct child *child, const struct native_request *request,
         *ret_descriptor = member->listener->descriptor;
         reply->flags = NATIVE_SHARED;
         /* All share this open file: it blocks until a worker wants it otherwise, as one of its own
-         * would. */
-        fcntl(*ret_descriptor, F_SETFL, fcntl(*ret_descriptor, F_GETFL) & ~O_NONBLOCK);
+         * would. Whoever comes later must not undo that. */
+        if (member->listener->members == 1)
+            fcntl(*ret_descriptor, F_SETFL, fcntl(*ret_descriptor, F_GETFL) & ~O_NONBLOCK);
         listen(*ret_descriptor, request->value > 0 ? request->value : SOMAXCONN);
     } else {
         result = open_way(child, member);

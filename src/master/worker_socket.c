@@ -3,6 +3,7 @@
 #include "ipc/descriptor.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,13 +14,18 @@
 #include <unistd.h>
 
 #define ACCEPT_BATCH 16
+#define RETRY_MS     10 /* while too many descriptors are in flight */
 
-/* A connection whose request has not come yet. */
+/* One worker's connection, from accept until its answer has gone. */
 struct connection {
-    struct list node;
+    struct list node; /* in `pending` until it has said something, then in `answering` */
     struct worker_socket *socket;
     int descriptor;
     uv_poll_t poll;
+    uv_timer_t retry;
+    unsigned handles;
+    struct native_reply reply;
+    int reply_descriptor; /* to go with the reply: our copy while it cannot be sent, else -1 */
 };
 
 static int bind_name(struct worker_socket *socket) {
@@ -57,34 +63,58 @@ static bool peer_uid(int descriptor, uid_t *ret_uid) {
     return true;
 }
 
-static void answer(struct worker_socket *socket, int descriptor,
-                   const struct native_request *request) {
-    struct native_reply reply = {
-        .magic = NATIVE_MAGIC, .version = NATIVE_VERSION, .type = request->type};
-    struct descriptor_message message = {.bytes = &reply, .length = sizeof reply, .descriptor = -1};
+static void on_retry(uv_timer_t *retry);
+
+/* Sends the reply, with `descriptor` unless that is -1: true when no more is to be done. Whoever
+ * asked may be gone; that is his loss. Too many descriptors in flight pass by. */
+static bool send_reply(struct connection *connection, int descriptor) {
+    struct descriptor_message message = {
+        .bytes = &connection->reply, .length = sizeof connection->reply, .descriptor = descriptor};
+    ssize_t sent = descriptor_send(connection->descriptor, &message);
+
+    return sent != UV_EAGAIN && sent != -ETOOMANYREFS;
+}
+
+/* Fills in the reply and sends it: true when the connection has served its purpose. */
+static bool answer(struct connection *connection, const struct native_request *request) {
+    struct worker_socket *socket = connection->socket;
+    struct native_reply *reply = &connection->reply;
+    int descriptor = -1;
     uid_t uid;
 
-    if (!peer_uid(descriptor, &uid))
-        reply.error = UV_EACCES;
+    *reply = (struct native_reply){
+        .magic = NATIVE_MAGIC, .version = NATIVE_VERSION, .type = request->type};
+    if (!peer_uid(connection->descriptor, &uid))
+        reply->error = UV_EACCES;
     else if (request->version != NATIVE_VERSION)
-        reply.error = UV_EPROTO;
+        reply->error = UV_EPROTO;
     else
-        socket->events->request(socket->owner, request, uid, &reply, &message.descriptor);
-    if (reply.error == UV_EACCES || reply.error == UV_EPROTO)
+        socket->events->request(socket->owner, request, uid, reply, &descriptor);
+    if (reply->error == UV_EACCES || reply->error == UV_EPROTO)
         socket->rejected_total++;
-    /* Whoever asked may be gone; that is his loss. */
-    if (descriptor_send(descriptor, &message) < 0)
-        return;
+    if (send_reply(connection, descriptor))
+        return true;
+    if (descriptor >= 0)
+        connection->reply_descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
+    if (descriptor >= 0 && connection->reply_descriptor < 0)
+        return true; /* none free even for a copy: the worker sees the connection end, and may ask
+                        again */
+    list_remove(&connection->node);
+    list_push_back(&socket->answering, &connection->node);
+    socket->pending_count--;
+    uv_poll_stop(&connection->poll);
+    uv_timer_start(&connection->retry, on_retry, RETRY_MS, RETRY_MS);
+    return false;
 }
 
 /* Reads the request, if it is there: true when the connection has served its purpose. */
-static bool serve(struct worker_socket *socket, int descriptor) {
+static bool serve(struct connection *connection) {
     struct {
         struct native_request request;
         uint8_t more; /* so that a record that is too long does not look right */
     } record;
     struct descriptor_received received;
-    int result = descriptor_receive(descriptor, &record, sizeof record, &received);
+    int result = descriptor_receive(connection->descriptor, &record, sizeof record, &received);
 
     if (result == UV_EAGAIN)
         return false;
@@ -92,9 +122,8 @@ static bool serve(struct worker_socket *socket, int descriptor) {
         return true;
     descriptor_discard(&received); /* no request brings one */
     if (is_well_formed(&record.request, received.length))
-        answer(socket, descriptor, &record.request);
-    else
-        socket->rejected_total += received.length > 0;
+        return answer(connection, &record.request);
+    connection->socket->rejected_total += received.length > 0;
     return true;
 }
 
@@ -109,45 +138,78 @@ static void on_connection_closed(uv_handle_t *handle) {
     struct connection *connection = handle->data;
     struct worker_socket *socket = connection->socket;
 
+    if (--connection->handles > 0)
+        return;
     free(connection);
     handle_closed(socket);
 }
 
 static void connection_close(struct connection *connection) {
     list_remove(&connection->node);
-    connection->socket->pending_count--;
     uv_close((uv_handle_t *)&connection->poll, on_connection_closed);
+    uv_close((uv_handle_t *)&connection->retry, on_connection_closed);
+    if (connection->reply_descriptor >= 0)
+        close(connection->reply_descriptor);
     close(connection->descriptor);
+}
+
+static void close_silent(struct connection *connection) {
+    connection->socket->pending_count--;
+    connection_close(connection);
+}
+
+static void on_retry(uv_timer_t *retry) {
+    struct connection *connection = retry->data;
+
+    if (send_reply(connection, connection->reply_descriptor))
+        connection_close(connection);
 }
 
 static void on_request(uv_poll_t *poll, int status, int events) {
     struct connection *connection = poll->data;
 
     (void)events;
-    if (status < 0 || serve(connection->socket, connection->descriptor))
-        connection_close(connection);
+    if (status < 0 || serve(connection))
+        close_silent(connection);
 }
 
-/* Its request is not there yet: waits for it. Takes over `descriptor` when true. */
-static bool wait_for_request(struct worker_socket *socket, int descriptor) {
+/* Takes over `descriptor`; NULL when memory is out, and then it is still the caller's. */
+static struct connection *connection_create(struct worker_socket *socket, int descriptor) {
     struct connection *connection = calloc(1, sizeof *connection);
 
     if (!connection)
-        return false;
+        return NULL;
     if (uv_poll_init(socket->poll.loop, &connection->poll, descriptor) < 0) {
         free(connection);
-        return false;
+        return NULL;
     }
+    uv_timer_init(socket->poll.loop, &connection->retry);
     connection->socket = socket;
     connection->descriptor = descriptor;
+    connection->reply_descriptor = -1;
+    connection->handles = 2;
     connection->poll.data = connection;
+    connection->retry.data = connection;
     list_init(&connection->node);
     list_push_back(&socket->pending, &connection->node);
+    socket->pending_count++;
     socket->handles++;
-    if (++socket->pending_count > WORKER_SOCKET_PENDING_MAX)
-        connection_close(LIST_ENTRY(socket->pending.next, struct connection, node));
-    uv_poll_start(&connection->poll, UV_READABLE, on_request);
-    return true;
+    return connection;
+}
+
+static void open_connection(struct worker_socket *socket, int descriptor) {
+    struct connection *connection = connection_create(socket, descriptor);
+
+    if (!connection) {
+        close(descriptor);
+        return;
+    }
+    if (uv_poll_start(&connection->poll, UV_READABLE, on_request) < 0 || serve(connection)) {
+        close_silent(connection);
+        return;
+    }
+    if (socket->pending_count > WORKER_SOCKET_PENDING_MAX)
+        close_silent(LIST_ENTRY(socket->pending.next, struct connection, node));
 }
 
 static void on_connection(uv_poll_t *poll, int status, int events) {
@@ -160,8 +222,7 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
 
         if (descriptor < 0)
             return;
-        if (serve(socket, descriptor) || !wait_for_request(socket, descriptor))
-            close(descriptor);
+        open_connection(socket, descriptor);
     }
 }
 
@@ -173,6 +234,7 @@ int worker_socket_start(struct worker_socket *ret_socket, uv_loop_t *loop,
 
     *ret_socket = (struct worker_socket){.events = events, .owner = owner};
     list_init(&ret_socket->pending);
+    list_init(&ret_socket->answering);
     ret_socket->descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (ret_socket->descriptor < 0)
         return uv_translate_sys_error(errno);
@@ -195,6 +257,8 @@ static void on_socket_closed(uv_handle_t *handle) {
 void worker_socket_close(struct worker_socket *socket, void (*on_closed)(void *owner)) {
     socket->on_closed = on_closed;
     LIST_EACH(node, following, &socket->pending)
+    close_silent(LIST_ENTRY(node, struct connection, node));
+    LIST_EACH(node, following, &socket->answering)
     connection_close(LIST_ENTRY(node, struct connection, node));
     uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
     close(socket->descriptor);

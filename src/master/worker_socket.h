@@ -32,7 +32,8 @@ struct worker_socket {
     char name[WORKER_SOCKET_NAME_MAX]; /* without the leading NUL; for the workers' environment */
     const struct worker_socket_events *events;
     void *owner;
-    struct list pending; /* connections that have not said anything yet, oldest first */
+    struct list pending;   /* connections that have not said anything yet, oldest first */
+    struct list answering; /* connections whose reply could not be sent yet */
     unsigned pending_count;
     unsigned handles; /* that must be closed before the owner's memory may go */
     uint64_t rejected_total;
