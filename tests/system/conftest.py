@@ -63,16 +63,27 @@ def start(tmp_path):
         app.close()
 
 
-@pytest.fixture(scope="session")
-def unprivileged():
-    """What a command is wrapped in to run as a user of its own, for some limits are a user's."""
-    user = 100_000 + os.getpid()
+def _needs_others(user):
+    """Skips unless that user can run what is built: a checkout in a private directory hides it."""
     wrap = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
     if os.getuid() != 0:
         pytest.skip("only root may become somebody else")
     if subprocess.run([*wrap, BATON, "version"], capture_output=True, check=False).returncode:
         pytest.skip("others may not run baton from where it is")
     return wrap
+
+
+@pytest.fixture
+def nobody():
+    """The name of a user that workers can run as."""
+    _needs_others(65534)
+    return "nobody"
+
+
+@pytest.fixture(scope="session")
+def unprivileged():
+    """What a command is wrapped in to run as a user of its own, for some limits are a user's."""
+    return _needs_others(100_000 + os.getpid())
 
 
 @pytest.fixture(scope="session")

@@ -196,9 +196,8 @@ def test_another_user(target):
     target.assert_sound()
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may start workers as somebody else")
-def test_workers_of_another_user(start):
-    app = start("baton", "native_worker", flags=["--uid", "nobody"])
+def test_workers_of_another_user(start, nobody):
+    app = start("baton", "native_worker", flags=["--uid", nobody])
     assert outcomes(Crowd(app.port, 40).finish()) == {"ok": 40}
 
 

@@ -63,6 +63,13 @@ def accepts(host, port):
     return get((host, port)).outcome
 
 
+def is_known(host):
+    try:
+        return bool(socket.getaddrinfo(host, None))
+    except socket.gaierror:
+        return False
+
+
 @pytest.mark.parametrize("options, over_ipv4, over_ipv6", [
     ({}, "ok", "ok"),
     ({"host": "::"}, "ok", "ok"),
@@ -73,6 +80,8 @@ def accepts(host, port):
     ({"host": "::1"}, "refused", "ok"),
 ], ids=lambda value: json.dumps(value) if isinstance(value, dict) else "")
 def test_address_families(start, primary, options, over_ipv4, over_ipv6):
+    if not is_known(options.get("host", "::")):
+        pytest.skip("this machine does not know the name")
     port = free_port()
     start_listening(start, primary, {**options, "port": port}, instances=1)
     seen = accepts("127.0.0.1", port), accepts("::1", port)

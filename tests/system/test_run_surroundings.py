@@ -4,8 +4,6 @@ import pwd
 import re
 import signal
 
-import pytest
-
 from support import procfs
 from support.clients import Crowd, Load, get, open_socket, outcomes, read_reply, request_bytes
 from support.primary import APPS
@@ -38,12 +36,11 @@ def test_signals_of_a_worker(start, tmp_path):
     assert int(masks["SigBlk"], 16) == 0 and int(masks["SigIgn"], 16) == 0, found
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root may start workers as somebody else")
-def test_workers_of_another_user(start):
-    app = start("baton", "hello.js", instances=1, flags=["--uid", "nobody"])
+def test_workers_of_another_user(start, nobody):
+    app = start("baton", "hello.js", instances=1, flags=["--uid", nobody])
     with open(f"/proc/{app.workers()[0]}/status", encoding="utf8") as status:
         lines = dict(line.rstrip("\n").split(":\t", 1) for line in status if ":\t" in line)
-    user = pwd.getpwnam("nobody")
+    user = pwd.getpwnam(nobody)
     assert lines["Uid"].split() == [str(user.pw_uid)] * 4
     assert lines["Gid"].split() == [str(user.pw_gid)] * 4
     assert set(lines["Groups"].split()) <= {str(user.pw_gid)}
