@@ -178,28 +178,50 @@ static int send_client_apart(struct node_channel *channel, const char *line, siz
     return enqueue(channel, line + length - 1, 1, descriptor);
 }
 
-int node_channel_send_client(struct node_channel *channel, const char *line, size_t length,
-                             int descriptor) {
-    int result = 0;
+/* One line with its descriptor: 0, UV_EAGAIN when there is no room, or why the channel is of no
+ * more use. */
+static int send_client(struct node_channel *channel, const struct descriptor_message *client) {
+    const char *line = client->bytes;
     size_t sent;
 
-    if (channel->ended || channel->send_error || !list_empty(&channel->queue)) {
-        channel->wants_drained = true;
+    if (channel->plain + client->length > NODE_READ_SIZE)
+        return send_client_apart(channel, line, client->length, client->descriptor);
+    sent = send_now(channel, line, client->length, client->descriptor);
+    if (sent == 0)
         return UV_EAGAIN;
-    }
-    if (channel->plain + length > NODE_READ_SIZE) {
-        result = send_client_apart(channel, line, length, descriptor);
-    } else {
-        sent = send_now(channel, line, length, descriptor);
-        if (sent == 0)
-            result = UV_EAGAIN;
-        else if (sent < length)
-            result = enqueue(channel, line + sent, length - sent, -1);
-    }
-    if (result == 0)
-        trace(channel, true, line, length, descriptor);
-    channel->wants_drained = result == UV_EAGAIN;
-    return result;
+    if (sent < client->length)
+        return enqueue(channel, line + sent, client->length - sent, -1);
+    return 0;
+}
+
+/* As many as one system call takes; none of them may straddle two reads. */
+static unsigned send_batch(struct node_channel *channel, const struct descriptor_message *clients,
+                           unsigned count) {
+    int sent = descriptor_send_batch(channel->descriptor, clients, count);
+
+    if (sent <= 0)
+        return 0;
+    channel->plain = 0;
+    return (unsigned)sent;
+}
+
+unsigned node_channel_send_clients(struct node_channel *channel,
+                                   const struct descriptor_message *clients, unsigned count) {
+    unsigned taken = 0;
+
+    channel->wants_drained = true;
+    if (channel->ended || channel->send_error || !list_empty(&channel->queue))
+        return 0;
+    if (send_client(channel, &clients[0]) == 0)
+        taken = 1;
+    /* After a descriptor the count of plain bytes starts anew, so that whole lines cannot straddle.
+     */
+    if (taken == 1 && count > 1 && list_empty(&channel->queue))
+        taken += send_batch(channel, clients + 1, count - 1);
+    for (unsigned i = 0; i < taken; i++)
+        trace(channel, true, clients[i].bytes, clients[i].length, clients[i].descriptor);
+    channel->wants_drained = taken < count;
+    return taken;
 }
 
 static void flush_queue(struct node_channel *channel) {

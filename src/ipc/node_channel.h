@@ -28,7 +28,7 @@ struct node_channel_events {
     /* Nothing more will come or can be sent; `reason` 0 is end of file. Called once, and never
      * inside a send. */
     void (*ended)(void *owner, int reason);
-    /* The queue has run empty after node_channel_send_client() had said UV_EAGAIN. */
+    /* The queue has run empty after node_channel_send_clients() had not taken all. */
     void (*drained)(void *owner);
     /* Every line and descriptor that crosses, for --trace; may be NULL. `descriptor` is -1 for
      * none. */
@@ -44,7 +44,7 @@ struct node_channel {
     struct framing framing;
     struct list queue; /* what could not be sent at once */
     size_t queued;     /* bytes in it */
-    size_t plain;      /* bytes sent since the last descriptor: see node_channel_send_client() */
+    size_t plain;      /* bytes sent since the last descriptor: see node_channel_send_clients() */
     bool wants_drained;
     bool ended;
     int send_error;                       /* why the worker is to be cut off, found while sending */
@@ -72,14 +72,15 @@ int64_t node_channel_sequence(struct node_channel *channel);
 int node_channel_send(struct node_channel *channel, const char *line, size_t length,
                       int descriptor);
 
-/* Sends one line with a client's descriptor, or nothing: 0, or UV_EAGAIN while there is no room.
+/* Sends lines, each with a client's descriptor, in order: how many were taken; `drained` follows
+ * when it was not all of them.
  *
  * Node reads at most 65,536 bytes at once and gives a descriptor to the first unfinished line of
  * that read, so a line that straddles two reads would get another one's descriptor. Where that
  * could happen the JSON is sent first and its newline alone carries the descriptor
  * (docs/ipc-protocol.md, "The straddling line"). */
-int node_channel_send_client(struct node_channel *channel, const char *line, size_t length,
-                             int descriptor);
+unsigned node_channel_send_clients(struct node_channel *channel,
+                                   const struct descriptor_message *clients, unsigned count);
 
 /* Reads until nothing is left: for a worker that has died, before what it held is dealt again. */
 void node_channel_drain(struct node_channel *channel);

@@ -14,6 +14,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define BATCH 64 /* clients sent in one go */
+
 /* --- addresses --- */
 
 static int unix_key(const struct node_listen_request *request, struct listener_key *key) {
@@ -91,20 +93,23 @@ int node_worker_key(const struct node_listen_request *request, struct listener_k
 
 static unsigned inline_send(struct member *member, struct client **clients, unsigned count) {
     struct child *child = member->child;
-    unsigned taken = 0;
+    struct descriptor_message messages[BATCH];
+    char lines[BATCH][NODE_NEWCONN_MAX];
+    unsigned taken;
 
-    while (taken < count) {
-        struct client *client = clients[taken];
-        int64_t sequence = node_channel_sequence(&child->channel);
-        char line[NODE_NEWCONN_MAX];
-        size_t length = node_message_newconn(line, member->id, sequence);
-
-        if (node_channel_send_client(&child->channel, line, length, client->descriptor) < 0)
-            break;
-        client->sequence = (uint64_t)sequence;
-        client->handle = ++child->handles_sent;
-        list_push_back(&member->handed, &client->node);
-        taken++;
+    if (count > BATCH)
+        count = BATCH;
+    for (unsigned i = 0; i < count; i++) {
+        clients[i]->sequence = (uint64_t)node_channel_sequence(&child->channel);
+        messages[i] = (struct descriptor_message){
+            .bytes = lines[i],
+            .length = node_message_newconn(lines[i], member->id, (int64_t)clients[i]->sequence),
+            .descriptor = clients[i]->descriptor};
+    }
+    taken = node_channel_send_clients(&child->channel, messages, count);
+    for (unsigned i = 0; i < taken; i++) {
+        clients[i]->handle = ++child->handles_sent;
+        list_push_back(&member->handed, &clients[i]->node);
     }
     return taken;
 }

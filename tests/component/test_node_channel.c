@@ -301,6 +301,13 @@ static void test_descriptors_of_one_unfinished_line_are_bounded(void **state) {
 
 /* --- sending --- */
 
+static unsigned send_one(const char *line, int descriptor) {
+    struct descriptor_message client = {
+        .bytes = line, .length = strlen(line), .descriptor = descriptor};
+
+    return node_channel_send_clients(&channel, &client, 1);
+}
+
 static void test_what_does_not_fit_is_queued_and_sent_in_order(void **state) {
     char line[4096];
     char bytes[65536];
@@ -316,7 +323,7 @@ static void test_what_does_not_fit_is_queued_and_sent_in_order(void **state) {
         expected += (size_t)length;
     }
     assert_true(channel.queued > 0);
-    assert_int_equal(node_channel_send_client(&channel, "x\n", 2, worker), UV_EAGAIN);
+    assert_int_equal(send_one("x\n", worker), 0);
     while (received < expected) {
         ssize_t length = read(worker, bytes, sizeof bytes);
 
@@ -369,7 +376,7 @@ static void test_sending_to_a_worker_that_is_gone_is_harmless(void **state) {
     close(worker);
     worker = -1;
     node_channel_send(&channel, online, strlen(online), -1);
-    assert_true(node_channel_send_client(&channel, "x\n", 2, channel.descriptor) <= 0);
+    assert_int_equal(send_one("x\n", channel.descriptor), 0);
     LOOP_UNTIL(ended == 1);
     assert_int_equal(reason, 0);
     assert_int_equal(node_channel_send(&channel, online, strlen(online), -1), UV_EPIPE);
@@ -470,18 +477,21 @@ static void test_each_line_gets_its_own_descriptor(void **state) {
             assert_int_equal(node_channel_send(&channel, plain, now, -1), 0);
             plain[now - 1] = 'p';
         }
-        for (int i = 0; i < 12; i++) {
-            int descriptor = descriptors[sent % 8];
-            char line[200];
-            int size =
-                snprintf(line, sizeof line, "{\"cmd\":\"NODE_HANDLE\",\"inode\":%llu,\"x\":%0*d}\n",
-                         (unsigned long long)inode_of(descriptor), (int)(length % 90), 1);
-            int result = node_channel_send_client(&channel, line, (size_t)size, descriptor);
+        for (unsigned round = 0; round < 5; round++) { /* 1 to 5 at a time */
+            struct descriptor_message clients[5];
+            char lines[5][200];
 
-            if (result == 0)
-                sent++;
-            else
-                assert_int_equal(result, UV_EAGAIN);
+            for (unsigned i = 0; i <= round; i++) {
+                int descriptor = descriptors[(sent + i) % 8];
+                int size =
+                    snprintf(lines[i], sizeof lines[i],
+                             "{\"cmd\":\"NODE_HANDLE\",\"inode\":%llu,\"x\":%0*d}\n",
+                             (unsigned long long)inode_of(descriptor), (int)(length % 90), 1);
+
+                clients[i] = (struct descriptor_message){
+                    .bytes = lines[i], .length = (size_t)size, .descriptor = descriptor};
+            }
+            sent += node_channel_send_clients(&channel, clients, round + 1);
         }
         loop_run(0);
         if (length % 2)
