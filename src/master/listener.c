@@ -315,24 +315,23 @@ static uint32_t least(uint32_t one, uint32_t other) {
     return one < other ? one : other;
 }
 
-static void accept_some(struct listener *listener, uint32_t most) {
-    uint64_t now_ms = clock_ms();
-
+static void accept_some(struct listener *listener, uint32_t most, uint64_t now_ms) {
     while (most-- > 0 && accept_one(listener, now_ms) > 0)
         ;
-    dispatcher_run(&listener->dispatcher, now_ms);
 }
 
 static void on_clients(uv_poll_t *poll, int status, int events) {
     struct listener *listener = poll->data;
     uint32_t credit = dispatcher_credit(&listener->dispatcher);
+    uint64_t now_ms = clock_ms();
 
     (void)events;
     if (status < 0) {
         fail(listener, status);
         return;
     }
-    accept_some(listener, least(least(credit, ACCEPT_BATCH), backlog_length(listener)));
+    accept_some(listener, least(least(credit, ACCEPT_BATCH), backlog_length(listener)), now_ms);
+    dispatcher_run(&listener->dispatcher, now_ms);
     if (dispatcher_credit(&listener->dispatcher) > 0 || !listener->polling)
         return;
     pause_accepting(listener);
@@ -340,8 +339,12 @@ static void on_clients(uv_poll_t *poll, int status, int events) {
     listener->dispatcher.thirsty = true;
 }
 
+/* Closes first and hands over then: who connects after the last accept gets a reset. */
 void listener_finish(struct listener *listener) {
+    uint64_t now_ms = clock_ms();
+
     if (!listener->stopped)
-        accept_some(listener, (uint32_t)SOMAXCONN);
+        accept_some(listener, (uint32_t)SOMAXCONN, now_ms);
     close_socket(listener);
+    dispatcher_run(&listener->dispatcher, now_ms);
 }

@@ -19,6 +19,7 @@ static struct listener listener;
 static struct listener_key key;
 static struct listener_options options;
 static struct member member; /* a worker that keeps its clients until it is told to serve them */
+static int open_when_handed; /* the listener's descriptor when clients were handed over last */
 static unsigned failed;
 static int failure;
 static bool closed;
@@ -26,6 +27,7 @@ static bool closed;
 /* --- the worker --- */
 
 static unsigned keep(struct member *worker, struct client **clients, unsigned count) {
+    open_when_handed = listener.descriptor;
     for (unsigned i = 0; i < count; i++)
         list_push_back(&worker->handed, &clients[i]->node);
     return count;
@@ -404,6 +406,23 @@ static void test_finish_serves_the_backlog(void **state) {
     stop();
 }
 
+/* Whoever connects between the last accept and the end of the socket gets a reset: handing over
+ * does not make that time longer. */
+static void test_finish_closes_before_it_hands_over(void **state) {
+    int clients[10];
+
+    (void)state;
+    assert_int_equal(start(), 0);
+    join(1000);
+    connect_clients(clients, 10);
+    open_when_handed = 0;
+    listener_finish(&listener);
+    assert_int_equal(open_when_handed, -1);
+    assert_int_equal(serve(), 10);
+    assert_int_equal(end_clients(clients, 10), 10);
+    stop();
+}
+
 static void test_finish_while_paused(void **state) {
     int clients[60];
 
@@ -454,6 +473,7 @@ int main(void) {
         TEST(with_no_descriptor_left_nothing_is_dropped),
         TEST(accepting_pauses_below_the_limit),
         TEST(finish_serves_the_backlog),
+        TEST(finish_closes_before_it_hands_over),
         TEST(finish_while_paused),
         TEST(close_lets_go_whoever_waits),
     };
