@@ -192,5 +192,5 @@ def test_errors_by_the_protocol(start):
         reply, descriptors = native.ask(
             worker, native.request(worker, native.LISTEN, address=address, length=length))
         assert reply.error < 0 and descriptors == [], (address, length)
-    assert procfs.descriptors(app.pid) == before
+    until(lambda: procfs.descriptors(app.pid) == before, 3, "the last answered connection's end")
     assert served_evenly(app, port) == 0

@@ -366,15 +366,15 @@ def test_a_successor_while_too_many_descriptors_are_in_flight(start, unprivilege
     """It can listen then, too, or it would never serve."""
     app = start("baton", "native_worker", instances=2, window=1024, flags=PATIENT,
                 wrap=[*unprivileged, "prlimit", "--nofile=128:128"])
-    workers = app.workers()
-    for worker in workers:
+    survivor, killed = (app.status().slot(slot).pid for slot in (0, 1))
+    for worker in (survivor, killed):
         stop_process(worker)
     crowd = Crowd(app.port, 300, "/whoami")
     app.wait_status(lambda now: now.total("waiting") > 64 and now.waiting() > 0)
-    os.kill(workers[1], signal.SIGKILL)
-    until(lambda: not procfs.alive(workers[1]), 5, "the end of the killed")
-    app.wait_status(lambda now: now.slot(1).pid not in (0, *workers))
-    os.kill(workers[0], signal.SIGCONT)
+    os.kill(killed, signal.SIGKILL)
+    until(lambda: not procfs.alive(killed), 5, "the end of the killed")
+    app.wait_status(lambda now: now.slot(1).pid not in (0, killed))
+    os.kill(survivor, signal.SIGCONT)
     assert outcomes(crowd.finish()) == {"ok": 300}
     assert app.events("error") == []
     app.wait_events("listening", count=2, timeout=3, slot=1)

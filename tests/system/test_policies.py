@@ -117,8 +117,9 @@ def wait_open(app, expected):
 
 @pytest.mark.parametrize("kind", SERVERS)
 def test_new_connections_go_where_fewer_are_open(start_server, counting, kind):
-    """Two workers, 10 connections each; those of one end; it gets the next 10."""
-    app = start_counting(start_server, kind, counting, instances=2, flags=PATIENT)
+    """Two workers, 10 connections each; those of one end; it gets the next 10. Each has room for
+    them all, for a worker whose window is full is passed over."""
+    app = start_counting(start_server, kind, counting, instances=2, window=16, flags=PATIENT)
     clients, pids = open_one_by_one(app.port, 20)
     full, other = app.workers()
     wait_open(app, {full: 10, other: 10})
