@@ -3,7 +3,7 @@
 #   make run              the built-in HTTP worker, one per core, on port 8080
 #   make run APP=FILE     a program of yours instead, e.g. APP=examples/hello.js
 #   make test             all tests, in the release build and again under the sanitizers
-#   make test-node        the Node tests with Node 18, 22 and 24 too
+#   make test-node        the Node tests with Node 18, 20, 22 and 24
 #   make bench            the benchmark's table
 #   make lint             clang without warnings, clang-tidy, the formatter, the man pages
 #   make format           rewrites the sources as the formatter wants them
@@ -39,7 +39,8 @@ endif
 build:
 	@scripts/install-packages build
 	@cmake --preset release --log-level=WARNING $(if $(wildcard build/release/CMakeCache.txt),,-DBATON_TESTS=OFF)
-	@cmake --build --preset release -j $(JOBS) --target baton
+	@cmake --build --preset release -j $(JOBS) \
+		--target baton baton_worker_shared baton_worker_static poll_worker uv_worker
 
 test: test-release test-asan
 

@@ -97,6 +97,7 @@ int options_parse(int argc, char **argv, const struct cli_option *options, void 
                   struct cli_words *ret_words) {
     struct getopt_tables tables;
     int words = 1; /* up to "--" */
+    int count = 0;
     int code;
 
     while (words < argc && strcmp(argv[words], "--") != 0)
@@ -125,11 +126,13 @@ int options_parse(int argc, char **argv, const struct cli_option *options, void 
         }
         if (apply(option, target, optarg) < 0)
             return UV_EINVAL;
+        count++;
     }
     *ret_words = (struct cli_words){.words = argv + optind,
                                     .count = words - optind,
                                     .rest = argv + (words < argc ? words + 1 : argc),
-                                    .rest_count = words < argc ? argc - words - 1 : 0};
+                                    .rest_count = words < argc ? argc - words - 1 : 0,
+                                    .options = count};
     return 0;
 }
 

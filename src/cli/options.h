@@ -26,6 +26,7 @@ struct cli_words {
     int count;
     char **rest; /* what stood behind "--" */
     int rest_count;
+    int options; /* how many options there were */
 };
 
 /* Applies the options in argv[1…], wherever they stand before a "--", to `target`. `options` ends

@@ -23,6 +23,16 @@ static void print_help(void) {
          "Exit code: 0 stopped as told, 1 could not be started, 2 every worker was given up.");
 }
 
+static void complain_of_words(const struct cli_words *words) {
+    if (words->count == 0)
+        fprintf(stderr, "baton: run needs a script or a program; see baton run --help\n");
+    else
+        fprintf(stderr,
+                "baton: run takes one script; its arguments stand behind --, as in: baton run "
+                "%.64s -- %.64s\n",
+                words->words[0], words->words[1]);
+}
+
 enum cli_verdict cli_parse_run(int argc, char **argv, struct settings *settings) {
     struct run_flags flags = {.help = false};
     struct cli_words words;
@@ -39,9 +49,7 @@ enum cli_verdict cli_parse_run(int argc, char **argv, struct settings *settings)
     }
     verdict = CLI_WRONG;
     if (words.count != 1) {
-        fprintf(stderr, words.count == 0
-                            ? "baton: run needs a script or a program; see baton run --help\n"
-                            : "baton: run takes one script; its arguments stand behind --\n");
+        complain_of_words(&words);
         goto done;
     }
     if (settings_set_text(&flags.settings.script, words.words[0]) < 0)

@@ -139,7 +139,9 @@ static int set_wait_ready(void *target, const char *value) {
 }
 
 static int set_listen_timeout(void *target, const char *value) {
-    return apply_milliseconds(value, &SETTINGS(target)->listen_timeout_ms);
+    uint64_t *field = &SETTINGS(target)->listen_timeout_ms;
+
+    return apply_milliseconds(value, field) < 0 || *field == 0 ? UV_EINVAL : 0;
 }
 
 static int set_drain_timeout(void *target, const char *value) {
@@ -246,7 +248,7 @@ const struct cli_option run_options[] = {
     {"cwd", 0, "DIR", "a directory", "where workers run", set_cwd},
     {"wait-ready", 0, NULL, NULL,
      "no clients before a worker has sent 'ready' or called baton_ready()", set_wait_ready},
-    {"listen-timeout", 0, "MS", A_TIME, "for a worker to listen or be ready (3000)",
+    {"listen-timeout", 0, "MS", "a time above 0", "for a worker to listen or be ready (3000)",
      set_listen_timeout},
     {"drain-timeout", 0, "MS", A_TIME, "for open connections of a worker that is to end (8000)",
      set_drain_timeout},

@@ -90,6 +90,11 @@ enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve)
     if (parse_words(&words, serve) < 0)
         goto done;
     serve->balanced = flags.settings.instances_given;
+    if (!serve->balanced && words.options > 0) {
+        fprintf(stderr,
+                "baton: serve takes options only with -i, for without it there is no master\n");
+        goto done;
+    }
     if (serve->balanced && complete_settings(serve, &flags.settings) < 0)
         goto done;
     verdict = CLI_GO;

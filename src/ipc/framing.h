@@ -1,4 +1,4 @@
-/* Cuts a stream of bytes into lines (NODE-IPC: one JSON value a line, "\n" ends it, lines glued or
+/* Cuts a stream of bytes into lines (one JSON value a line, "\n" ends it, lines glued or
  * split at any byte).
  *
  * Memory is bounded whatever the peer sends: of a line longer than FRAMING_LINE_MAX only the first

@@ -35,16 +35,26 @@ static void complain_of_bind(struct app *app, const struct listener_key *key, in
         log_error("%s: cannot listen on %s: %s", app->settings->name, text, uv_strerror(error));
 }
 
-static int open_listener(struct app *app, struct child *child,
-                         const struct child_listen_request *request,
+/* The other workers meet the same, and one sentence is enough. */
+static void on_bind_failed(struct app *app, const struct listener_key *key, int error) {
+    if (app->bind_error == error && listener_key_equal(&app->bind_key, key))
+        return;
+    app->bind_error = error;
+    app->bind_key = *key;
+    complain_of_bind(app, key, error);
+}
+
+static int open_listener(struct app *app, const struct child_listen_request *request,
                          struct listener **ret_listener) {
     int result =
         app->stopping ? UV_ECANCELED : listener_set_open(&app->listeners, request, ret_listener);
 
-    if (result == 0)
+    if (result == 0) {
+        app->bind_error = 0;
         app->events->serving(app->owner, app, *ret_listener);
-    else if (!child->bind_failed && result != UV_ECANCELED)
-        complain_of_bind(app, request->key, result);
+    } else if (result != UV_ECANCELED) {
+        on_bind_failed(app, request->key, result);
+    }
     return result;
 }
 
@@ -53,9 +63,10 @@ static int on_listen(void *owner, struct child *child, const struct child_listen
     struct app *app = owner;
     int result = 0;
 
+    (void)child;
     *ret_listener = listener_set_find(&app->listeners, request->key);
     if (!*ret_listener)
-        result = open_listener(app, child, request, ret_listener);
+        result = open_listener(app, request, ret_listener);
     if (result == 0)
         app->listened = true;
     return result;
@@ -514,6 +525,8 @@ static void finish_if_empty(struct app *app) {
 
 static void drain_all(struct app *app) {
     uv_timer_stop(&app->stop_timer);
+    if (app->outcome == APP_FAILED_START)
+        app_kill(app); /* nobody was served, and a stop signal would only make them talk */
     LIST_EACH(node, following, &app->children)
     child_finish(LIST_ENTRY(node, struct child, in_app));
     finish_if_empty(app);

@@ -76,7 +76,9 @@ struct app {
     bool served;   /* some worker was READY once */
     bool listened; /* some worker has a listener, or had */
     bool announced_ready;
-    bool starting; /* inside app_start() */
+    int bind_error; /* of the last listener that could not be opened, 0 since one could; … */
+    struct listener_key bind_key; /* … and which it was */
+    bool starting;                /* inside app_start() */
     bool stopping;
     bool closing; /* all workers are gone, handles are being closed */
     uint64_t stopping_since_ms;

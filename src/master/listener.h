@@ -107,8 +107,7 @@ void listener_close(struct listener *listener,
  * before the end, whoever comes later is refused at once. */
 void listener_finish(struct listener *listener);
 
-/* The bound address as text, and its port, 0 for a Unix socket. */
+/* The bound address as text. */
 void listener_describe(const struct listener *listener, char text[ADDRESS_TEXT_MAX]);
-uint16_t listener_port(const struct listener *listener);
 
 #endif

@@ -11,10 +11,6 @@ bool listener_key_equal(const struct listener_key *one, const struct listener_ke
            one->index == other->index;
 }
 
-uint16_t listener_port(const struct listener *listener) {
-    return address_port((const struct sockaddr *)&listener->bound);
-}
-
 void listener_describe(const struct listener *listener, char text[ADDRESS_TEXT_MAX]) {
     address_describe((const struct sockaddr *)&listener->bound, listener->bound_length, text);
 }

@@ -41,6 +41,7 @@ struct master {
     uv_timer_t sample;
     struct app *app;
     struct rlimit descriptors; /* as we were started with */
+    struct identity identity;  /* whom workers run as */
     int null_input;
     int stop_signal;  /* the first that told us to stop, or 0 */
     uint64_t stop_ms; /* when that was */
@@ -276,14 +277,9 @@ static int start_app(struct master *master, int descriptor_limit) {
                                   .watch = master->watching ? &master->watch : NULL,
                                   .output =
                                       output_captures(&master->output) ? &master->output : NULL,
-                                  .input = master->null_input};
+                                  .input = master->null_input,
+                                  .identity = master->identity};
 
-    int result = identity_resolve(master->settings, &options.identity);
-
-    if (result < 0) {
-        log_error("there is no such user or group as --uid and --gid say");
-        return result;
-    }
     return app_start(&master->app, &options, &app_events, master);
 }
 
@@ -292,6 +288,10 @@ int master_run(const struct settings *settings) {
     int descriptor_limit;
     int result;
 
+    if (identity_resolve(settings, &master.identity) < 0) {
+        log_error("there is no such user or group as --uid and --gid say");
+        return 1;
+    }
     open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
     descriptor_limit = raise_descriptor_limit(&master);

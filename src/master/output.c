@@ -58,7 +58,7 @@ static void erase_table(struct output *output) {
 
     if (output->table_lines == 0)
         return;
-    snprintf(command, sizeof command, "\x1b[%uA\x1b[J", output->table_lines);
+    snprintf(command, sizeof command, "\r\x1b[%uA\x1b[J", output->table_lines);
     write_all(STDOUT_FILENO, command, strlen(command));
     output->table_lines = 0;
 }
@@ -225,12 +225,22 @@ void output_log_line(void *owner, const char *line) {
     write_all(STDERR_FILENO, "\n", 1);
 }
 
+/* Whatever does not fit the terminal's width is cut off by it: a wrapped line could not be drawn
+ * over. */
 void output_table(struct output *output, const char *table, size_t length) {
+    static const char no_wrap[] = "\x1b[?7l";
+    static const char wrap[] = "\x1b[?7h";
     unsigned lines = 0;
 
+    erase_table(output);
+    if (!isatty(STDOUT_FILENO)) {
+        write_all(STDOUT_FILENO, table, length);
+        return;
+    }
     for (size_t i = 0; i < length; i++)
         lines += table[i] == '\n';
-    erase_table(output);
+    write_all(STDOUT_FILENO, no_wrap, sizeof no_wrap - 1);
     write_all(STDOUT_FILENO, table, length);
-    output->table_lines = isatty(STDOUT_FILENO) ? lines : 0;
+    write_all(STDOUT_FILENO, wrap, sizeof wrap - 1);
+    output->table_lines = lines;
 }

@@ -165,6 +165,16 @@ static void announce(const struct serve *serve, const struct serve_options *opti
             options->host ? "" : " and all other addresses");
 }
 
+/* A master has said it already. */
+static void complain(const struct serve_options *options, int error) {
+    if (baton_has_master())
+        return;
+    if (options->unix_path)
+        log_error("cannot listen on %s: %s", options->unix_path, strerror(-error));
+    else
+        log_error("cannot listen on port %d: %s", options->port, strerror(-error));
+}
+
 /* A listener, non-blocking, or a negative errno after saying why. */
 static int listen_as(const struct serve_options *options) {
     int listener;
@@ -173,10 +183,8 @@ static int listen_as(const struct serve_options *options) {
         listener = baton_listen_unix(options->unix_path, 0);
     else
         listener = baton_listen_tcp(options->host, options->port, 0);
-    if (listener < 0 && options->unix_path)
-        log_error("cannot listen on %s: %s", options->unix_path, strerror(-listener));
-    else if (listener < 0)
-        log_error("cannot listen on port %d: %s", options->port, strerror(-listener));
+    if (listener < 0)
+        complain(options, listener);
     else
         (void)fcntl(listener, F_SETFL, O_NONBLOCK);
     return listener;

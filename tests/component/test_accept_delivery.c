@@ -248,7 +248,8 @@ static void test_a_dead_worker_loses_nothing_it_had_not_received(void **state) {
     end_worker(dead);
     assert_int_equal(dead->member.acknowledged_total, 5);
     assert_int_equal(dead->member.returned_total, 27);
-    /* The rest stays in the dead worker's socket until there is room, and uses up no descriptors. */
+    /* The rest stays in the dead worker's socket until there is room, and uses up no descriptors.
+     */
     assert_int_equal(listener.dispatcher.waiting_count, DISPATCHER_LINE_MAX);
     assert_false(list_empty(&listener.dispatcher.leftovers));
     assert_int_equal(dispatcher_credit(&listener.dispatcher), 0);

@@ -180,9 +180,10 @@ static void test_port_0_is_told(void **state) {
 
     (void)state;
     assert_int_equal(start(), 0);
-    assert_true(listener_port(&listener) > 0);
+    assert_true(address_port((const struct sockaddr *)&listener.bound) > 0);
     listener_describe(&listener, text);
-    snprintf(expected, sizeof expected, "127.0.0.1:%u", listener_port(&listener));
+    snprintf(expected, sizeof expected, "127.0.0.1:%u",
+             address_port((const struct sockaddr *)&listener.bound));
     assert_string_equal(text, expected);
     stop();
 }
@@ -193,7 +194,7 @@ static void test_an_address_in_use_is_refused_and_nothing_leaks(void **state) {
     (void)state;
     assert_int_equal(start(), 0);
     taken = key;
-    taken.address.ipv4.sin_port = htons(listener_port(&listener));
+    taken.address.ipv4.sin_port = htons(address_port((const struct sockaddr *)&listener.bound));
     options.key = &taken;
     for (int i = 0; i < 3; i++) {
         static struct listener other;
@@ -222,7 +223,7 @@ static void test_without_a_host_both_families_are_served(void **state) {
         .kind = LISTENER_TCP, .any_host = true, .length = sizeof key.address.ipv6};
     key.address.ipv6.sin6_family = AF_INET6;
     assert_int_equal(start(), 0);
-    ipv4.sin_port = htons(listener_port(&listener));
+    ipv4.sin_port = htons(address_port((const struct sockaddr *)&listener.bound));
     ipv4.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     client = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     assert_int_equal(connect(client, (struct sockaddr *)&ipv4, sizeof ipv4), 0);

@@ -286,7 +286,7 @@ static void test_a_table_stands_below_the_lines(void **state) {
     output.table_lines = 2; /* as on a terminal */
     assert_int_equal(write(worker, "line\n", 5), 5);
     pass_on(0);
-    assert_string_equal(text, "a\nb\n\x1b[2A\x1b[J0 | line\n");
+    assert_string_equal(text, "a\nb\n\r\x1b[2A\x1b[J0 | line\n");
     assert_int_equal(output.table_lines, 0);
     close_source();
     end();
