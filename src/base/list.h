@@ -45,10 +45,6 @@ static inline void list_push_back(struct list *head, struct list *node) {
     list_insert_before(head, node);
 }
 
-static inline void list_push_front(struct list *head, struct list *node) {
-    list_insert_before(head->next, node);
-}
-
 /* Takes the node out of whichever list it is in; afterwards it is in none. */
 static inline void list_remove(struct list *node) {
     node->previous->next = node->next;

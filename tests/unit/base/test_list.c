@@ -52,7 +52,7 @@ static void test_pushes_and_pops_in_order(void **state) {
     assert_null(list_pop_front(&fixture.head));
     list_push_back(&fixture.head, &fixture.items[1].node);
     list_push_back(&fixture.head, &fixture.items[2].node);
-    list_push_front(&fixture.head, &fixture.items[0].node);
+    list_insert_before(&fixture.items[1].node, &fixture.items[0].node);
     list_insert_before(&fixture.items[2].node, &fixture.items[4].node);
     assert_false(list_empty(&fixture.head));
     EXPECT(&fixture.head, 0, 1, 4, 2);
