@@ -51,6 +51,10 @@ static int set_intercept(void *target, const char *value) {
         const char *name;
         enum settings_intercept intercept;
     } kinds[] = {{"node", SETTINGS_INTERCEPT_NODE},
+                 {"node-fast", SETTINGS_INTERCEPT_NODE_FAST},
+                 {"preload", SETTINGS_INTERCEPT_PRELOAD},
+                 {"seccomp", SETTINGS_INTERCEPT_SECCOMP},
+                 {"listen-fds", SETTINGS_INTERCEPT_LISTEN_FDS},
                  {"native", SETTINGS_INTERCEPT_NATIVE},
                  {"none", SETTINGS_INTERCEPT_NONE},
                  {"auto", SETTINGS_INTERCEPT_AUTO}};
@@ -62,6 +66,21 @@ static int set_intercept(void *target, const char *value) {
         return 0;
     }
     return UV_EINVAL;
+}
+
+static int set_private_port(void *target, const char *value) {
+    struct settings *settings = SETTINGS(target);
+    int64_t port;
+
+    if (settings->private_port_count == SETTINGS_PRIVATE_PORTS_MAX ||
+        text_to_number(value, 1, UINT16_MAX, &port) < 0)
+        return UV_EINVAL;
+    settings->private_ports[settings->private_port_count++] = (uint16_t)port;
+    return 0;
+}
+
+static int set_listen(void *target, const char *value) {
+    return value[0] ? settings_set_text(&SETTINGS(target)->listen, value) : UV_EINVAL;
 }
 
 static int set_fork(void *target, const char *value) {
@@ -238,8 +257,12 @@ const struct cli_option run_options[] = {
      set_policy},
     {"window", 0, "K", "a number from 1 to 1024",
      "un-acknowledged clients a worker may hold (1; 16 on accept sockets)", set_window},
-    {"intercept", 0, "KIND", "node, native, none or auto",
-     "how workers get clients: node, native, none (auto)", set_intercept},
+    {"intercept", 0, "KIND", "auto, node, node-fast, preload, seccomp, listen-fds, native or none",
+     "how workers get clients: see below (auto)", set_intercept},
+    {"private-port", 0, "PORT", "a port from 1 to 65535",
+     "each worker binds this one for itself; may be repeated", set_private_port},
+    {"listen", 0, "ADDRESS", "[HOST:]PORT or a path",
+     "what workers inherit with --intercept listen-fds", set_listen},
     {"fork", 'x', NULL, NULL, "supervise only; the program listens by itself", set_fork},
     {"interpreter", 0, "BIN", "a program or 'none'", "what runs the script (by its ending)",
      set_interpreter},
@@ -257,8 +280,8 @@ const struct cli_option run_options[] = {
      set_shutdown_with_message},
     {"slow-after", 0, "MS", "a time above 0",
      "a client untaken this long: none more for that worker (250; 100)", set_slow_after},
-    {"kill-stuck-after", 0, "MS", A_TIME, "… and this long: the worker is killed; 0 never (60000)",
-     set_kill_stuck_after},
+    {"kill-stuck-after", 0, "MS", A_TIME,
+     "… and this long: the worker is killed; 0 never (60000; 0)", set_kill_stuck_after},
     {"min-uptime", 0, "MS", A_TIME, "a worker that ends sooner died young (1000)", set_min_uptime},
     {"max-restarts", 0, "N", "a number of 0 or more", "young deaths in a row before giving up (16)",
      set_max_restarts},

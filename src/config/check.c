@@ -1,5 +1,6 @@
 #include "config/check.h"
 
+#include "config/executable.h"
 #include "config/program.h"
 
 #include <errno.h>
@@ -9,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include <uv.h>
+
+#define KILL_STUCK_AFTER_MS 60000
 
 /* The CPUs that this process may use: a container's limit counts, not the machine's size. */
 static uint32_t usable_cpus(void) {
@@ -48,13 +51,65 @@ static int choose_name(struct settings *settings) {
     return settings_set_text(&settings->name, name);
 }
 
-static void choose_intercept(struct settings *settings) {
+static enum settings_intercept choose_by_program(const struct settings *settings) {
+    if (settings->listen)
+        return SETTINGS_INTERCEPT_LISTEN_FDS;
+    if (program_is_node(settings))
+        return SETTINGS_INTERCEPT_NODE;
+    if (settings->kind != EXECUTABLE_DYNAMIC)
+        return SETTINGS_INTERCEPT_SECCOMP;
+    return SETTINGS_INTERCEPT_PRELOAD;
+}
+
+/* The library cannot stand in the way of a program that does without libc. */
+static int check_preload(const struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    if (settings->intercept != SETTINGS_INTERCEPT_PRELOAD || settings->kind == EXECUTABLE_DYNAMIC)
+        return 0;
+    snprintf(error, SETTINGS_ERROR_MAX,
+             "'%.128s' is %s, so the preload library cannot see its calls; use --intercept "
+             "seccomp, or --intercept listen-fds if it can inherit a socket",
+             program_file(settings), executable_describe(settings->kind));
+    return UV_EINVAL;
+}
+
+static int check_listen(const struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    bool inherits = settings->intercept == SETTINGS_INTERCEPT_LISTEN_FDS;
+
+    if (inherits == (settings->listen != NULL))
+        return 0;
+    snprintf(error, SETTINGS_ERROR_MAX,
+             inherits ? "--intercept listen-fds needs --listen [HOST:]PORT, for the master binds it"
+                      : "--listen is for --intercept listen-fds; with the other kinds the program "
+                        "says itself where it listens");
+    return UV_EINVAL;
+}
+
+static uint64_t kill_stuck_after(enum settings_intercept intercept) {
+    switch (intercept) {
+    case SETTINGS_INTERCEPT_NODE:
+    case SETTINGS_INTERCEPT_NODE_FAST:
+    case SETTINGS_INTERCEPT_NATIVE:
+        return KILL_STUCK_AFTER_MS;
+    default:
+        return 0; /* a server of any kind may do one thing after the other, however long each takes
+                   */
+    }
+}
+
+static int choose_intercept(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    int result;
+
     if (settings->fork_mode)
         settings->intercept = SETTINGS_INTERCEPT_NONE;
-    if (settings->intercept != SETTINGS_INTERCEPT_AUTO)
-        return;
-    settings->intercept =
-        program_is_node(settings) ? SETTINGS_INTERCEPT_NODE : SETTINGS_INTERCEPT_NATIVE;
+    settings->kind = executable_inspect(program_file(settings));
+    if (settings->intercept == SETTINGS_INTERCEPT_AUTO)
+        settings->intercept = choose_by_program(settings);
+    else if (settings->intercept == SETTINGS_INTERCEPT_SECCOMP)
+        settings->kind = EXECUTABLE_DYNAMIC; /* that is why it was asked for: nothing to explain */
+    if (settings->kill_stuck_after_ms == SETTINGS_BY_KIND)
+        settings->kill_stuck_after_ms = kill_stuck_after(settings->intercept);
+    result = check_preload(settings, error);
+    return result < 0 ? result : check_listen(settings, error);
 }
 
 static bool can_enter(const char *directory) {
@@ -82,7 +137,9 @@ int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
     if (result < 0)
         return result;
     count_instances(settings);
-    choose_intercept(settings);
+    result = choose_intercept(settings, error);
+    if (result < 0)
+        return result;
     if (!settings->policy)
         return settings_set_text(&settings->policy, "node");
     return 0;

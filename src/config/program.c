@@ -199,6 +199,10 @@ int program_resolve(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
     return choose_interpreter(settings, error);
 }
 
+const char *program_file(const struct settings *settings) {
+    return strcmp(settings->interpreter, "none") == 0 ? settings->script : settings->interpreter;
+}
+
 static bool is_node_name(const char *name) {
     return strcmp(name, "node") == 0 || strcmp(name, "nodejs") == 0;
 }
@@ -211,4 +215,9 @@ bool program_is_node(const struct settings *settings) {
     if (is_node_name(base_name(settings->script)))
         return true;
     return first_line_names(settings->script, name) && is_node_name(name);
+}
+
+bool program_has_channel(const struct settings *settings) {
+    return settings->intercept == SETTINGS_INTERCEPT_NODE ||
+           settings->intercept == SETTINGS_INTERCEPT_NODE_FAST;
 }

@@ -13,8 +13,14 @@
  * 0, or UV_ENOENT, UV_EACCES, UV_EINVAL with a sentence in `error`, or UV_ENOMEM. */
 int program_resolve(struct settings *settings, char error[SETTINGS_ERROR_MAX]);
 
+/* After program_resolve(): the file that is executed, the interpreter or the script itself. */
+const char *program_file(const struct settings *settings);
+
 /* After program_resolve(): whether a worker will be a Node process that runs a script, so that
  * Node's cluster channel serves it. */
 bool program_is_node(const struct settings *settings);
+
+/* Whether its workers are Node processes with a channel. */
+bool program_has_channel(const struct settings *settings);
 
 #endif

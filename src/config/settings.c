@@ -44,7 +44,7 @@ void settings_init(struct settings *settings) {
         .listen_timeout_ms = 3000,
         .drain_timeout_ms = 8000,
         .kill_timeout_ms = 1600,
-        .kill_stuck_after_ms = 60000,
+        .kill_stuck_after_ms = SETTINGS_BY_KIND,
     };
 }
 
@@ -53,6 +53,7 @@ void settings_clear(struct settings *settings) {
     free(settings->name);
     free(settings->interpreter);
     free(settings->cwd);
+    free(settings->listen);
     free(settings->policy);
     free(settings->uid);
     free(settings->gid);

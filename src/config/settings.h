@@ -5,21 +5,31 @@
 #ifndef BATON_CONFIG_SETTINGS_H
 #define BATON_CONFIG_SETTINGS_H
 
+#include "config/executable.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define SETTINGS_INSTANCES_MAX  4096
-#define SETTINGS_STOP_CODES_MAX 16
-#define SETTINGS_ERROR_MAX      512 /* room for the sentence that says what is wrong */
+#define SETTINGS_INSTANCES_MAX     4096
+#define SETTINGS_STOP_CODES_MAX    16
+#define SETTINGS_PRIVATE_PORTS_MAX 32
+#define SETTINGS_ERROR_MAX         512 /* room for the sentence that says what is wrong */
 
 /* How a worker gets its clients. */
 enum settings_intercept {
-    SETTINGS_INTERCEPT_AUTO,   /* chosen by settings_check(): never seen after it */
-    SETTINGS_INTERCEPT_NODE,   /* over Node's own cluster channel */
-    SETTINGS_INTERCEPT_NATIVE, /* it asks the worker socket itself (libbaton) */
-    SETTINGS_INTERCEPT_NONE,   /* not at all: it is only supervised (fork mode) */
+    SETTINGS_INTERCEPT_AUTO,      /* chosen by settings_check(): never seen after it */
+    SETTINGS_INTERCEPT_NODE,      /* over Node's own cluster channel */
+    SETTINGS_INTERCEPT_NODE_FAST, /* the same, clients by accept socket where the preload library is
+                                     in the worker */
+    SETTINGS_INTERCEPT_PRELOAD,   /* the preload library stands between the program and libc */
+    SETTINGS_INTERCEPT_SECCOMP,   /* the kernel asks the master about bind, listen and accept */
+    SETTINGS_INTERCEPT_LISTEN_FDS, /* it inherits the listening socket, sd_listen_fds(3) */
+    SETTINGS_INTERCEPT_NATIVE,     /* it asks the worker socket itself (libbaton) */
+    SETTINGS_INTERCEPT_NONE,       /* not at all: it is only supervised (fork mode) */
 };
+
+#define SETTINGS_BY_KIND UINT64_MAX /* a time that depends on how the worker gets its clients */
 
 /* A growing NULL-terminated list of owned texts. */
 struct text_list {
@@ -43,6 +53,10 @@ struct settings {
     char *cwd;      /* NULL: ours */
     bool fork_mode; /* -x */
     enum settings_intercept intercept;
+    enum executable_kind kind; /* of the program, where `intercept` was chosen by it */
+    uint16_t private_ports[SETTINGS_PRIVATE_PORTS_MAX]; /* each worker binds these for itself */
+    size_t private_port_count;
+    char *listen;    /* "[HOST:]PORT" or a path, for SETTINGS_INTERCEPT_LISTEN_FDS */
     char *policy;    /* "NAME[:argument]" */
     uint32_t window; /* un-acknowledged clients a worker may hold; 0: the delivery's own default */
     struct text_list filter_env; /* prefixes of variables that a worker must not see */
@@ -63,7 +77,8 @@ struct settings {
     bool shutdown_with_message;
     uint64_t slow_after_ms; /* an un-acknowledged client this old: no new clients for that worker;
                                0: by delivery */
-    uint64_t kill_stuck_after_ms; /* this old: the worker is killed; 0: never */
+    uint64_t kill_stuck_after_ms; /* this old: the worker is killed; 0: never; SETTINGS_BY_KIND
+                                     until settings_check() */
     uint64_t
         max_memory; /* bytes of resident memory after which a worker is replaced; 0: no limit */
 

@@ -10,7 +10,7 @@
 
 /* Ancillary data must be aligned as a struct cmsghdr (cmsg(3)). */
 union send_control {
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(DESCRIPTOR_SEND_MAX * sizeof(int))];
     struct cmsghdr alignment;
 };
 
@@ -21,17 +21,19 @@ union receive_control {
     struct cmsghdr alignment;
 };
 
-static void attach_descriptor(struct msghdr *header, union send_control *control, int descriptor) {
+static void attach_descriptors(struct msghdr *header, union send_control *control,
+                               const int *descriptors, unsigned count) {
+    size_t size = count * sizeof(int);
     struct cmsghdr *message;
 
     memset(control, 0, sizeof(*control));
     header->msg_control = control->bytes;
-    header->msg_controllen = sizeof(control->bytes);
+    header->msg_controllen = CMSG_SPACE(size);
     message = CMSG_FIRSTHDR(header);
     message->cmsg_level = SOL_SOCKET;
     message->cmsg_type = SCM_RIGHTS;
-    message->cmsg_len = CMSG_LEN(sizeof(int));
-    memcpy(CMSG_DATA(message), &descriptor, sizeof(int));
+    message->cmsg_len = CMSG_LEN(size);
+    memcpy(CMSG_DATA(message), descriptors, size);
 }
 
 /* sendmsg(2) only reads the bytes, but takes them through a pointer that is not const. */
@@ -44,18 +46,26 @@ static struct iovec vector_of(const void *bytes, size_t length) {
     return (struct iovec){.iov_base = pointer.out, .iov_len = length};
 }
 
-ssize_t descriptor_send(int socket, const struct descriptor_message *message) {
+ssize_t descriptor_send_several(int socket, const void *bytes, size_t length,
+                                const int *descriptors, unsigned count) {
     union send_control control;
-    struct iovec vector = vector_of(message->bytes, message->length);
+    struct iovec vector = vector_of(bytes, length);
     struct msghdr header = {.msg_iov = &vector, .msg_iovlen = 1};
     ssize_t sent;
 
-    if (message->descriptor >= 0)
-        attach_descriptor(&header, &control, message->descriptor);
+    if (count > DESCRIPTOR_SEND_MAX)
+        return -EINVAL;
+    if (count > 0)
+        attach_descriptors(&header, &control, descriptors, count);
     do {
         sent = sendmsg(socket, &header, MSG_DONTWAIT | MSG_NOSIGNAL);
     } while (sent < 0 && errno == EINTR);
     return sent < 0 ? -errno : sent;
+}
+
+ssize_t descriptor_send(int socket, const struct descriptor_message *message) {
+    return descriptor_send_several(socket, message->bytes, message->length, &message->descriptor,
+                                   message->descriptor >= 0);
 }
 
 static int count_whole(const struct mmsghdr *headers, const struct descriptor_message *messages,
@@ -79,7 +89,7 @@ int descriptor_send_batch(int socket, const struct descriptor_message *messages,
         vectors[i] = vector_of(messages[i].bytes, messages[i].length);
         headers[i] = (struct mmsghdr){.msg_hdr = {.msg_iov = &vectors[i], .msg_iovlen = 1}};
         if (messages[i].descriptor >= 0)
-            attach_descriptor(&headers[i].msg_hdr, &controls[i], messages[i].descriptor);
+            attach_descriptors(&headers[i].msg_hdr, &controls[i], &messages[i].descriptor, 1);
     }
     do {
         sent = sendmmsg(socket, headers, count, MSG_DONTWAIT | MSG_NOSIGNAL);

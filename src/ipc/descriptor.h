@@ -34,6 +34,12 @@ struct descriptor_received {
  * UV_ECONNRESET when the peer is gone, or another UV_E*. */
 ssize_t descriptor_send(int socket, const struct descriptor_message *message);
 
+/* The same for one message that brings several descriptors, at most DESCRIPTOR_SEND_MAX: for
+ * records only, and never on a Node channel, where each message has one. */
+#define DESCRIPTOR_SEND_MAX 2
+ssize_t descriptor_send_several(int socket, const void *bytes, size_t length,
+                                const int *descriptors, unsigned count);
+
 /* Sends several messages, in order, in one system call; each keeps its own descriptor. The number
  * of messages taken whole, which may be 0, or the error of the first one. At most 64 are looked at.
  * On a stream socket a message that was taken in part counts as not taken: use it there only for

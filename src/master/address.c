@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
+#include <uv.h>
 
 static void describe_unix(const struct sockaddr_un *address, socklen_t length,
                           char text[ADDRESS_TEXT_MAX]) {
@@ -51,4 +52,59 @@ uint16_t address_port(const struct sockaddr *address) {
     if (address->sa_family == AF_INET6)
         return ntohs(((const struct sockaddr_in6 *)(const void *)address)->sin6_port);
     return 0;
+}
+
+static int parse_unix(const char *text, struct sockaddr_storage *ret_address,
+                      socklen_t *ret_length) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    size_t length = strlen(text);
+
+    if (length >= sizeof address.sun_path)
+        return UV_EINVAL;
+    memcpy(address.sun_path, text, length);
+    memcpy(ret_address, &address, sizeof address);
+    *ret_length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length + 1);
+    return 0;
+}
+
+static int parse_ipv6(const char *host, uint16_t port, struct sockaddr_storage *ret_address,
+                      socklen_t *ret_length) {
+    struct sockaddr_in6 address = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+
+    if (inet_pton(AF_INET6, host, &address.sin6_addr) != 1)
+        return UV_EINVAL;
+    memcpy(ret_address, &address, sizeof address);
+    *ret_length = sizeof address;
+    return 0;
+}
+
+static int parse_ipv4(const char *host, uint16_t port, struct sockaddr_storage *ret_address,
+                      socklen_t *ret_length) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    if (inet_pton(AF_INET, host, &address.sin_addr) != 1)
+        return UV_EINVAL;
+    memcpy(ret_address, &address, sizeof address);
+    *ret_length = sizeof address;
+    return 0;
+}
+
+int address_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_length) {
+    const char *colon = strrchr(text, ':');
+    char host[INET6_ADDRSTRLEN + 2] = "";
+    size_t length = colon ? (size_t)(colon - text) : 0;
+    int64_t port;
+
+    memset(ret_address, 0, sizeof *ret_address);
+    if (text[0] == '/')
+        return parse_unix(text, ret_address, ret_length);
+    if (length >= sizeof host || text_to_number(colon ? colon + 1 : text, 1, UINT16_MAX, &port) < 0)
+        return UV_EINVAL;
+    memcpy(host, text, length);
+    if (!colon)
+        return parse_ipv6("::", (uint16_t)port, ret_address, ret_length);
+    if (host[0] != '[' || host[length - 1] != ']')
+        return parse_ipv4(host, (uint16_t)port, ret_address, ret_length);
+    host[length - 1] = '\0';
+    return parse_ipv6(host + 1, (uint16_t)port, ret_address, ret_length);
 }

@@ -12,6 +12,10 @@
 void address_describe(const struct sockaddr *address, socklen_t length,
                       char text[ADDRESS_TEXT_MAX]);
 
+/* Reads "PORT" (all addresses of both families), "1.2.3.4:PORT", "[::1]:PORT" or the absolute path
+ * of a Unix socket. 0 or UV_EINVAL. */
+int address_parse(const char *text, struct sockaddr_storage *ret_address, socklen_t *ret_length);
+
 /* The port in host order, 0 where there is none. */
 uint16_t address_port(const struct sockaddr *address);
 

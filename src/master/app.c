@@ -2,9 +2,11 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "config/program.h"
+#include "master/bypass.h"
 #include "master/dispatcher.h"
 #include "master/node_worker.h"
-#include "master/process_stats.h"
+#include "policy/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +60,29 @@ static int open_listener(struct app *app, const struct child_listen_request *req
     return result;
 }
 
+/* The socket that all workers inherit (sd_listen_fds(3)): blocking, and listening already. */
+static int open_inherited(struct app *app) {
+    struct listener_key key = {.kind = LISTENER_TCP};
+    struct child_listen_request request = {.key = &key};
+    struct sockaddr_storage address;
+    int result = address_parse(app->settings->listen, &address, &key.length);
+
+    if (result < 0) {
+        log_error("--listen takes [HOST:]PORT or the path of a Unix socket, not '%.128s'",
+                  app->settings->listen);
+        return result;
+    }
+    memcpy(&key.address, &address, key.length);
+    key.any_host = strchr(app->settings->listen, ':') == NULL;
+    if (address.ss_family == AF_UNIX)
+        key.kind = LISTENER_UNIX;
+    result = open_listener(app, &request, &app->inherited);
+    if (result < 0)
+        return result;
+    app->listened = true;
+    return listener_share(app->inherited, 0);
+}
+
 static int on_listen(void *owner, struct child *child, const struct child_listen_request *request,
                      struct listener **ret_listener) {
     struct app *app = owner;
@@ -106,7 +131,9 @@ static int start_child(struct slot *slot, bool serving, struct child **ret_child
                                     .serving = serving};
     int result;
 
-    if (app->settings->intercept == SETTINGS_INTERCEPT_NODE)
+    options.preload = app->options.preload;
+    options.inherits = app->inherited;
+    if (program_has_channel(app->settings))
         options.language = &node_worker;
     result = child_start(ret_child, &options, &child_events, app);
 
@@ -249,16 +276,33 @@ static void successor_failed(struct slot *slot, const char *why) {
         log_error("worker %u could not be replaced: %s", slot->number, why);
 }
 
-/* It serves, but not through us: with `exclusive: true`, say. */
-static bool listens_by_itself(struct child *child) {
-    if (!process_listens(child->pid))
+/* It serves, but not through us: with `exclusive: true`, say, or without the preload library. */
+static bool listens_by_itself(struct app *app, struct child *child) {
+    char text[BYPASS_TEXT_MAX];
+    enum bypass bypass = bypass_find(child->pid, app->options.preload, text);
+
+    if (bypass == BYPASS_NONE)
         return false;
-    log_warning(
-        "worker %u (pid %d) listens by itself, past the master: its clients are not balanced",
-        child->slot, (int)child->pid);
+    if (bypass == BYPASS_UNSHARED)
+        log_warning("worker %u of %s: %s", child->slot, app->settings->name, text);
+    else if (!app->bypass_said)
+        log_error("worker %u of %s: %s", child->slot, app->settings->name, text);
+    app->bypass_said = app->bypass_said || bypass == BYPASS_UNSEEN;
     child->listened = true;
     child_said_ready(child);
     return child->state == CHILD_READY;
+}
+
+/* Soon, and not only when it is late, for the other workers find its address in use. */
+static void look_for_bypass(struct app *app) {
+    if (!app->options.preload || app->bypass_said)
+        return;
+    LIST_EACH(node, following, &app->children) {
+        struct child *child = LIST_ENTRY(node, struct child, in_app);
+
+        if (child->state < CHILD_READY && !child->listened && list_empty(&child->members))
+            listens_by_itself(app, child);
+    }
 }
 
 /* Nothing of the app has ever served: then it is the program or its flags that are wrong. */
@@ -286,7 +330,7 @@ static void on_slow(void *owner, struct child *child) {
                          waits ? "the new one did not say that it is ready within --listen-timeout"
                                : "the new one did not listen within --listen-timeout");
         child_kill(child, "it was not ready in time");
-    } else if (listens_by_itself(child)) {
+    } else if (listens_by_itself(app, child)) {
         return;
     } else if (!app->served && !(app->listened && !waits)) {
         fail_start(app, child);
@@ -300,7 +344,7 @@ static void on_slow(void *owner, struct child *child) {
 
 /* A start that failed for a reason that the same start again will meet again. */
 static bool failed_for_good(const struct app *app, const struct child *child) {
-    return child->bind_failed && !app->listened;
+    return (child->bind_failed && !app->listened) || (app->bypass_said && !child->was_ready);
 }
 
 static bool ended_well(const struct settings *settings, int status) {
@@ -320,6 +364,8 @@ static void restart_after(struct slot *slot, const struct child *child) {
     char what[CHILD_END_MAX];
 
     child_describe_end(child, what);
+    if (!child->was_ready)
+        look_for_bypass(app);
     if (failed_for_good(app, child)) {
         app_stop(app, APP_FAILED_START);
         return;
@@ -461,6 +507,7 @@ static void check_memory(struct app *app, struct child *child) {
 }
 
 void app_sample(struct app *app, uint64_t now_ms) {
+    look_for_bypass(app);
     LIST_EACH(node, following, &app->children) {
         struct child *child = LIST_ENTRY(node, struct child, in_app);
 
@@ -599,6 +646,8 @@ int app_start(struct app **ret_app, const struct app_options *options,
     }
     *ret_app = app;
     app->starting = true;
+    if (app->settings->listen && open_inherited(app) < 0)
+        app_stop(app, APP_FAILED_START);
     for (uint32_t i = 0; i < app->slot_count; i++)
         start_slot(&app->slots[i]);
     app->starting = false;

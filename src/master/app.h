@@ -48,6 +48,7 @@ struct app_options {
     struct connection_watch *watch; /* NULL where the kernel does not tell of closed connections */
     struct output *output;          /* NULL: workers write to our output themselves */
     int input;
+    const char *preload;      /* the preload library; NULL where workers do without */
     struct identity identity; /* whom workers run as */
 };
 
@@ -72,12 +73,14 @@ struct app {
     struct list children; /* all that exist, draining ones too */
     uint32_t child_count;
     struct listener_set listeners;
+    struct listener *inherited; /* by all workers, with --intercept listen-fds; else NULL */
     uint64_t serials;
     bool served;   /* some worker was READY once */
     bool listened; /* some worker has a listener, or had */
     bool announced_ready;
     int bind_error; /* of the last listener that could not be opened, 0 since one could; … */
     struct listener_key bind_key; /* … and which it was */
+    bool bypass_said;             /* that workers listen past the master */
     bool starting;                /* inside app_start() */
     bool stopping;
     bool closing; /* all workers are gone, handles are being closed */

@@ -5,6 +5,7 @@
 #include "master/dispatcher.h"
 #include "master/environment.h"
 #include "master/identity.h"
+#include "master/process_sockets.h"
 #include "master/process_stats.h"
 #include "master/spawn.h"
 
@@ -16,6 +17,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -76,6 +78,16 @@ static void print_token(const uint8_t token[NATIVE_TOKEN_SIZE],
         snprintf(text + 2 * i, 3, "%02x", token[i]);
 }
 
+/* Where the environment wants the process's number. */
+static char *find_pid_text(const struct text_list *environment) {
+    size_t length = strlen(ENVIRONMENT_LISTEN_PID);
+
+    for (size_t i = 0; i < environment->count; i++)
+        if (strncmp(environment->items[i], ENVIRONMENT_LISTEN_PID, length) == 0)
+            return environment->items[i] + length;
+    return NULL;
+}
+
 static int run_program(struct child *child, const struct child_options *options,
                        const struct start_descriptors *descriptors) {
     const struct settings *settings = options->settings;
@@ -85,7 +97,9 @@ static int run_program(struct child *child, const struct child_options *options,
                                          .token = token,
                                          .slot = options->slot,
                                          .serial = options->serial,
-                                         .node_channel = descriptors->channel[1] >= 0};
+                                         .node_channel = descriptors->channel[1] >= 0,
+                                         .preload = options->preload,
+                                         .inherits_listener = options->inherits != NULL};
     struct spawn_options program = {.cwd = settings->cwd,
                                     .input = options->input,
                                     .output = descriptors->output[1],
@@ -104,6 +118,10 @@ static int run_program(struct child *child, const struct child_options *options,
     result = environment_create(&environment, &wanted);
     if (result < 0)
         return result;
+    if (options->inherits) {
+        program.channel = options->inherits->descriptor;
+        program.pid_text = find_pid_text(&environment);
+    }
     command = settings_command(settings);
     program.arguments = command;
     program.environment = environment.items;
@@ -190,6 +208,42 @@ static struct child *child_create(const struct child_options *options,
     return child;
 }
 
+static int create_member(struct child *child, struct listener *listener,
+                         const struct child_listen_request *request,
+                         struct child_member **ret_member) {
+    struct child_member *member = calloc(1, sizeof *member);
+
+    if (!member)
+        return UV_ENOMEM;
+    member_init(&member->member, &listener->dispatcher, child->slot);
+    member->member.child = child;
+    member->member.id = child->next_member++;
+    member->member.window = child->settings->window ? child->settings->window : 1;
+    member->member.open = listener->wants_cookies ? 0 : POLICY_OPEN_UNKNOWN;
+    member->listener = listener;
+    member->child = child;
+    member->bound = request->bind_only;
+    listener->members++;
+    list_push_back(&child->members, &member->member.in_child);
+    *ret_member = member;
+    return 0;
+}
+
+/* Nobody says when it listens: it does without us, or on a socket that listens already. */
+static bool serves_at_once(const struct child_options *options) {
+    return !options->settings->wait_ready &&
+           (options->settings->intercept == SETTINGS_INTERCEPT_NONE || options->inherits);
+}
+
+/* It is a member that never sits in the rotation, for it accepts by itself. */
+static void inherit(struct child *child, struct listener *listener) {
+    static const struct child_listen_request nothing_asked = {.key = NULL};
+    struct child_member *member;
+
+    if (create_member(child, listener, &nothing_asked, &member) == 0)
+        child->listened = true;
+}
+
 int child_start(struct child **ret_child, const struct child_options *options,
                 const struct child_events *events, void *owner) {
     struct start_descriptors descriptors;
@@ -217,7 +271,9 @@ int child_start(struct child **ret_child, const struct child_options *options,
     }
     child->timer_step = CHILD_TIMER_LISTEN;
     uv_timer_start(&child->timer, on_timer, options->settings->listen_timeout_ms, 0);
-    if (options->settings->intercept == SETTINGS_INTERCEPT_NONE && !options->settings->wait_ready)
+    if (options->inherits)
+        inherit(child, options->inherits);
+    if (serves_at_once(options))
         child_set_state(child, CHILD_READY);
     *ret_child = child;
     return 0;
@@ -261,46 +317,55 @@ static struct child_member *find_listener(struct child *child, const struct list
     return NULL;
 }
 
-bool child_has_key(const struct child *child, const struct listener_key *key) {
+static struct child_member *find_key(const struct child *child, const struct listener_key *key) {
     LIST_EACH(node, following, &child->members) {
-        const struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
 
         if (!member->leaving && listener_key_equal(&member->listener->key, key))
-            return true;
+            return member;
     }
-    return false;
+    return NULL;
+}
+
+bool child_has_key(const struct child *child, const struct listener_key *key) {
+    return find_key(child, key) != NULL;
 }
 
 int child_add_member(struct child *child, const struct child_listen_request *request,
                      struct child_member **ret_member) {
-    struct child_member *member;
+    struct child_member *member = find_key(child, request->key);
     struct listener *listener;
     int result;
 
     if (child->state == CHILD_EXITED)
         return UV_ECANCELED;
+    if (member && request->reuse_port) {
+        *ret_member = member;
+        return 0;
+    }
+    if (member)
+        child_check_member(child, member); /* the listener may go with it */
     result = child->events->listen(child->owner, child, request, &listener);
     if (result < 0)
         return result;
     if (find_listener(child, listener))
         return UV_EADDRINUSE; /* what the operating system would say */
-    member = calloc(1, sizeof *member);
-    if (!member)
-        return UV_ENOMEM;
-    member_init(&member->member, &listener->dispatcher, child->slot);
-    member->member.child = child;
-    member->member.id = child->next_member++;
-    member->member.window = child->settings->window ? child->settings->window : 1;
-    member->member.open = listener->wants_cookies ? 0 : POLICY_OPEN_UNKNOWN;
-    member->listener = listener;
-    member->child = child;
-    listener->members++;
-    list_push_back(&child->members, &member->member.in_child);
-    *ret_member = member;
-    return 0;
+    return create_member(child, listener, request, ret_member);
+}
+
+bool child_check_member(struct child *child, struct child_member *member) {
+    struct stat status;
+
+    if (!member->bound || member->leaving || member->member.delivery != &accept_delivery ||
+        fstat(member->way.socket.worker, &status) < 0 ||
+        process_session_holds(child->pid, status.st_ino))
+        return false;
+    child_remove_member(child, member, true, false);
+    return true;
 }
 
 void child_join_member(struct child *child, struct child_member *member) {
+    member->listening = true;
     if (child->serving && child->state != CHILD_DRAINING)
         dispatcher_join(&member->listener->dispatcher, &member->member, clock_ms());
 }
@@ -354,7 +419,8 @@ void child_serve(struct child *child, uint64_t now_ms) {
     LIST_EACH(node, following, &child->members) {
         struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
 
-        dispatcher_join(&member->listener->dispatcher, &member->member, now_ms);
+        if (member->listening)
+            dispatcher_join(&member->listener->dispatcher, &member->member, now_ms);
     }
 }
 

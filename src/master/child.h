@@ -34,6 +34,9 @@ struct child_listen_request {
     const struct listener_key *key;
     int backlog;
     const char *data; /* JSON text of a Node worker, or NULL */
+    bool bind_only;   /* it listens later, when child_member_listens() is called … */
+    int socket;      /* … on this socket of the worker, taken over when it becomes a listener's */
+    bool reuse_port; /* it may have the listener already */
 };
 
 struct child_events {
@@ -60,6 +63,8 @@ struct child_member {
     struct listener *listener;
     struct child *child;
     struct accept_way way; /* in use when member.delivery is accept_delivery */
+    bool bound;            /* by BIND: the program does not know of the master */
+    bool listening;        /* clients may come */
     bool leaving;          /* given up by the worker, which still owes answers */
 };
 
@@ -91,6 +96,8 @@ struct child_options {
     struct rlimit descriptors; /* what the worker gets as its limit */
     struct output *output; /* prefixes its lines; NULL: it writes to our standard output itself */
     const struct child_language *language; /* NULL: it gets no channel */
+    const char *preload;                   /* library to be loaded into it, or NULL */
+    struct listener *inherits;             /* it is given this one's socket; or NULL */
     const struct identity *identity;       /* whom the worker runs as */
     int input;                             /* becomes its standard input */
     bool serving; /* clients may come as soon as it listens; else only after child_serve() */
@@ -176,7 +183,8 @@ void child_count(const struct child *child, struct child_counts *ret_counts);
 
 /* --- for node_worker.c and native_worker.c, which translate what the worker says --- */
 
-/* Makes the worker a member of the listener it asked for; UV_EADDRINUSE when it is one already. */
+/* Makes the worker a member of the listener it asked for; UV_EADDRINUSE when it is one already, or
+ * with reuse_port the member that is there. */
 int child_add_member(struct child *child, const struct child_listen_request *request,
                      struct child_member **ret_member);
 
@@ -186,8 +194,11 @@ bool child_has_key(const struct child *child, const struct listener_key *key);
 /* It gives the membership up, or `asked` is false: it lost it. */
 void child_remove_member(struct child *child, struct child_member *member, bool asked, bool dead);
 
-/* The member's listener, the worker's reply having been sent: it joins the rotation if the worker
- * serves. */
+/* Ends the membership of a worker of which no process has the accept socket open any more: true
+ * when that was so. */
+bool child_check_member(struct child *child, struct child_member *member);
+
+/* Clients may come for this member: it joins the rotation if the worker serves. */
 void child_join_member(struct child *child, struct child_member *member);
 
 void child_set_state(struct child *child, enum child_state state);

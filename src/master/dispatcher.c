@@ -30,6 +30,7 @@ void dispatcher_clear(struct dispatcher *dispatcher) {
     dispatcher->policy = NULL;
     free(dispatcher->seats);
     dispatcher->seats = NULL;
+    dispatcher->capacity = 0;
 }
 
 /* --- candidates --- */

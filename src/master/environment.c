@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
@@ -14,7 +15,8 @@
 static const char *const replaced[] = {"NODE_CHANNEL_FD",     "NODE_CHANNEL_SERIALIZATION_MODE",
                                        "NODE_UNIQUE_ID",      NATIVE_SOCKET_VARIABLE,
                                        NATIVE_TOKEN_VARIABLE, NATIVE_SLOT_VARIABLE,
-                                       "NODE_APP_INSTANCE"};
+                                       "NODE_APP_INSTANCE",   "LISTEN_FDS",
+                                       "LISTEN_PID",          "LISTEN_FDNAMES"};
 
 static bool names(const char *variable, const char *name) {
     size_t length = strlen(name);
@@ -22,7 +24,11 @@ static bool names(const char *variable, const char *name) {
     return strncmp(variable, name, length) == 0 && variable[length] == '=';
 }
 
-static bool is_wanted(const struct settings *settings, const char *variable) {
+static bool is_wanted(const struct environment_options *options, const char *variable) {
+    const struct settings *settings = options->settings;
+
+    if (options->preload && names(variable, "LD_PRELOAD"))
+        return false;
     for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++)
         if (names(variable, replaced[i]))
             return false;
@@ -54,6 +60,10 @@ static int add_own(struct text_list *list, const struct environment_options *opt
         result = add(list, "%s=%u", NATIVE_SLOT_VARIABLE, options->slot);
     if (result == 0)
         result = add(list, "NODE_APP_INSTANCE=%u", options->slot);
+    if (result == 0 && options->inherits_listener)
+        result = add(list, "LISTEN_FDS=1");
+    if (result == 0 && options->inherits_listener)
+        result = add(list, ENVIRONMENT_LISTEN_PID "%*s", ENVIRONMENT_PID_ROOM, "");
     if (result < 0 || !options->node_channel)
         return result;
     result = add(list, "NODE_CHANNEL_FD=%d", SPAWN_CHANNEL_DESCRIPTOR);
@@ -64,15 +74,32 @@ static int add_own(struct text_list *list, const struct environment_options *opt
     return result;
 }
 
+/* A path is longer than what add() has room for. */
+static int add_preload(struct text_list *list, const char *library) {
+    const char *others = getenv("LD_PRELOAD");
+    bool has_others = others && others[0];
+    char *variable;
+    int result;
+
+    if (asprintf(&variable, "LD_PRELOAD=%s%s%s", has_others ? others : "", has_others ? ":" : "",
+                 library) < 0)
+        return UV_ENOMEM;
+    result = text_list_add(list, variable);
+    free(variable);
+    return result;
+}
+
 int environment_create(struct text_list *ret_list, const struct environment_options *options) {
     struct text_list list = {.items = NULL};
     int result = 0;
 
     for (char **variable = environ; *variable && result == 0; variable++)
-        if (is_wanted(options->settings, *variable))
+        if (is_wanted(options, *variable))
             result = text_list_add(&list, *variable);
     if (result == 0)
         result = add_own(&list, options);
+    if (result == 0 && options->preload)
+        result = add_preload(&list, options->preload);
     if (result < 0) {
         text_list_clear(&list);
         return result;

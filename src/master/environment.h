@@ -9,6 +9,11 @@
 
 #include <stdint.h>
 
+/* The variable that names the worker's process is followed by blanks: its number, which is known
+ * only once there is a process, is to be written over them. */
+#define ENVIRONMENT_LISTEN_PID "LISTEN_PID="
+#define ENVIRONMENT_PID_ROOM   11
+
 struct environment_options {
     const struct settings *settings;
     const char *socket_name;
@@ -16,11 +21,14 @@ struct environment_options {
     uint32_t slot;
     uint64_t serial; /* Node's cluster.worker.id, from 1 */
     bool node_channel;
+    const char *preload;    /* path of a library to be loaded into the worker, or NULL */
+    bool inherits_listener; /* as SPAWN_CHANNEL_DESCRIPTOR (sd_listen_fds(3)) */
 };
 
-/* A NULL-terminated list to be freed with text_list_clear(): 0 or UV_ENOMEM. The variables of a
- * Node parent's channel and of a master above us are left out, and those that start with one of
- * settings->filter_env. */
+/* A NULL-terminated list to be freed with text_list_clear(): 0 or UV_ENOMEM. The preload library is
+ * loaded after those that LD_PRELOAD names already, so that these see the program first. The
+ * variables of a Node parent's channel, of a master above us and of a service manager's sockets are
+ * left out, and those that start with one of settings->filter_env. */
 int environment_create(struct text_list *ret_list, const struct environment_options *options);
 
 #endif

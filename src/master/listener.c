@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ACCEPT_BATCH 64 /* so that a flood does not keep the loop from the workers' answers */
+#define EXAMINE_MS   200 /* how often stuck workers are looked at */
+#define ACCEPT_BATCH 64  /* so that a flood does not keep the loop from the workers' answers */
 
 static void on_clients(uv_poll_t *poll, int status, int events);
 static void on_tick(uv_timer_t *timer);
@@ -77,17 +78,40 @@ static int bind_any(const struct listener_key *key, int *ret_descriptor) {
     return bind_address(&ipv4, ret_descriptor);
 }
 
-static int open_socket(struct listener *listener, const struct listener_options *options) {
-    int result = bind_any(options->key, &listener->descriptor);
+static int start_listening(struct listener *listener, int backlog) {
+    if (listen(listener->descriptor, backlog) < 0)
+        return uv_translate_sys_error(errno);
+    listener->listening = true;
+    listener->backlog = backlog;
+    return 0;
+}
 
+/* Binds a worker's own socket, with all the options that it has set. As it is bound for good, there
+ * is nothing to undo. */
+static int bind_given(struct listener *listener, const struct listener_options *options) {
+    if (bind(options->socket, &options->key->address.any, options->key->length) < 0)
+        return uv_translate_sys_error(errno);
+    fcntl(options->socket, F_SETFL, fcntl(options->socket, F_GETFL) | O_NONBLOCK);
+    listener->descriptor = options->socket;
+    listener->bound_length = sizeof listener->bound;
+    getsockname(options->socket, (struct sockaddr *)&listener->bound, &listener->bound_length);
+    return 0;
+}
+
+static int open_socket(struct listener *listener, const struct listener_options *options) {
+    int result;
+
+    if (options->bind_only)
+        return bind_given(listener, options);
+    result = bind_any(options->key, &listener->descriptor);
     if (result < 0)
         return result == UV_ENOENT ? UV_EACCES : result;
     listener->bound_length = sizeof listener->bound;
     if (getsockname(listener->descriptor, (struct sockaddr *)&listener->bound,
                     &listener->bound_length) < 0)
         result = uv_translate_sys_error(errno);
-    if (result == 0 && !options->shared && listen(listener->descriptor, options->backlog) < 0)
-        result = uv_translate_sys_error(errno);
+    if (result == 0 && !options->shared)
+        result = start_listening(listener, options->backlog);
     if (result < 0)
         close(listener->descriptor);
     return result;
@@ -122,10 +146,30 @@ static void on_expired(void *owner, struct member *member, uint64_t held_ms) {
 }
 
 static void resume(struct listener *listener) {
-    if (listener->polling || listener->stopped || listener->starved || listener->dispatcher.thirsty)
+    if (listener->polling || listener->stopped || !listener->listening || listener->starved ||
+        listener->dispatcher.thirsty)
         return;
     if (uv_poll_start(&listener->poll, UV_READABLE, on_clients) == 0)
         listener->polling = true;
+}
+
+int listener_listen(struct listener *listener, int backlog) {
+    int result = 0;
+
+    if (listener->finished || listener->shared)
+        return UV_EINVAL;
+    if (!listener->listening || backlog > listener->backlog)
+        result = start_listening(listener, backlog);
+    resume(listener);
+    return result;
+}
+
+int listener_share(struct listener *listener, int backlog) {
+    int flags = fcntl(listener->descriptor, F_GETFL);
+
+    if (listener->members <= 1)
+        fcntl(listener->descriptor, F_SETFL, flags & ~O_NONBLOCK);
+    return start_listening(listener, backlog > 0 ? backlog : SOMAXCONN);
 }
 
 static void pause_accepting(struct listener *listener) {
@@ -164,8 +208,13 @@ static bool descriptors_short(const struct listener *listener) {
 
 static void on_tick(uv_timer_t *timer) {
     struct listener *listener = timer->data;
-    bool again = dispatcher_tick(&listener->dispatcher, clock_ms());
+    uint64_t now_ms = clock_ms();
+    bool again = dispatcher_tick(&listener->dispatcher, now_ms);
 
+    if (listener->events->examine && now_ms - listener->examined_ms >= EXAMINE_MS) {
+        listener->examined_ms = now_ms;
+        listener->events->examine(listener->owner, listener);
+    }
     if (listener->starved && !listener->finished && !descriptors_short(listener)) {
         listener->starved = false;
         resume(listener);
@@ -194,7 +243,8 @@ int listener_start(struct listener *listener, uv_loop_t *loop,
         return result;
     result = uv_poll_init(loop, &listener->poll, listener->descriptor);
     if (result < 0) {
-        close(listener->descriptor);
+        if (!options->bind_only)
+            close(listener->descriptor);
         return result;
     }
     uv_timer_init(loop, &listener->timer);
@@ -343,8 +393,12 @@ static void on_clients(uv_poll_t *poll, int status, int events) {
 void listener_finish(struct listener *listener) {
     uint64_t now_ms = clock_ms();
 
-    if (!listener->stopped)
+    if (!listener->stopped && listener->listening)
         accept_some(listener, (uint32_t)SOMAXCONN, now_ms);
     close_socket(listener);
     dispatcher_run(&listener->dispatcher, now_ms);
+}
+
+void listener_abandon(struct listener *listener) {
+    close_socket(listener);
 }

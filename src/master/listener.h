@@ -50,6 +50,8 @@ struct listener_events {
     void (*taken_back)(void *owner, struct client *client, struct member *member);
     void (*stuck)(void *owner, struct member *member, uint64_t held_ms);
     void (*expired)(void *owner, struct member *member, uint64_t held_ms);
+    void (*examine)(void *owner, struct listener *listener); /* a look at stuck members is due, some
+                                                                may be removed; may be NULL */
     void (*failed)(void *owner, struct listener *listener, int error); /* it accepts no more */
 };
 
@@ -63,6 +65,8 @@ struct listener {
     uv_timer_t timer; /* dispatcher_tick() */
     bool polling;
     bool starved;         /* paused because descriptors are short */
+    bool listening;       /* listen(2) was called on it; a socket that is only bound refuses */
+    int backlog;          /* the largest asked for */
     bool shared;          /* the workers accept */
     bool stopped;         /* accepts no more: finished, broken or shared */
     bool finished;        /* its socket is closed; clients in line are still served */
@@ -77,6 +81,7 @@ struct listener {
         data; /* JSON text that the first Node worker sent along: goes to all; owned, may be NULL */
     unsigned members; /* workers that have asked for it and not given it up */
 
+    uint64_t examined_ms;
     uint64_t accepted_total;
     uint64_t paused_total;  /* how often accepting paused for lack of credit */
     uint64_t starved_total; /* … of descriptors */
@@ -85,6 +90,8 @@ struct listener {
 struct listener_options {
     const struct listener_key *key;
     int backlog;
+    bool bind_only; /* `socket` is bound, and listens from listener_listen() on */
+    int socket;     /* with bind_only: an unbound TCP socket; taken over when the start succeeds */
     struct policy *policy; /* taken over when the start succeeds */
     struct dispatcher_limits limits;
     int descriptor_limit;
@@ -92,11 +99,20 @@ struct listener_options {
     bool shared; /* bind only: the workers listen and accept themselves */
 };
 
-/* Binds and listens. 0, or UV_EADDRINUSE, UV_EACCES, UV_EADDRNOTAVAIL … with nothing left open
- * (UV_ENOENT of a Unix path is UV_EACCES, as Node has it). */
+/* Binds and, unless bind_only says otherwise, listens. 0, or UV_EADDRINUSE, UV_EACCES,
+ * UV_EADDRNOTAVAIL … with nothing left open (UV_ENOENT of a Unix path is UV_EACCES, as Node has
+ * it). */
 int listener_start(struct listener *listener, uv_loop_t *loop,
                    const struct listener_options *options, const struct listener_events *events,
                    void *owner);
+
+/* Listens from now on, or with a longer backlog. 0 or the UV_E* of listen(2). */
+int listener_listen(struct listener *listener, int backlog);
+
+/* For a shared listener, where the workers accept: it listens, and blocks until a worker wants it
+ * otherwise, as a socket of its own would; all share that, so only the first may say it. 0 or the
+ * UV_E* of listen(2). */
+int listener_share(struct listener *listener, int backlog);
 
 /* Closes the socket, and a Unix socket's file; clients in line are closed. on_closed comes from the
  * loop. */
@@ -106,6 +122,9 @@ void listener_close(struct listener *listener,
 /* Accepts what is in the backlog once more, then closes the socket: whoever has connected is served
  * before the end, whoever comes later is refused at once. */
 void listener_finish(struct listener *listener);
+
+/* Closes the socket without a look at the backlog: it is not ours any more. */
+void listener_abandon(struct listener *listener);
 
 /* The bound address as text. */
 void listener_describe(const struct listener *listener, char text[ADDRESS_TEXT_MAX]);

@@ -62,6 +62,17 @@ static void on_stuck(void *owner, struct member *member, uint64_t held_ms) {
         child->slot, (int)child->pid, (unsigned long long)held_ms);
 }
 
+/* A worker that has closed its accept socket looks stuck, for our copy keeps that open. */
+static void on_examine(void *owner, struct listener *listener) {
+    (void)owner;
+    for (uint32_t slot = 0; slot < listener->dispatcher.capacity; slot++) {
+        struct member *member = listener->dispatcher.seats[slot];
+
+        if (member && member->stuck)
+            child_check_member(member->child, LIST_ENTRY(member, struct child_member, member));
+    }
+}
+
 static void on_expired(void *owner, struct member *member, uint64_t held_ms) {
     struct child *child = member->child;
 
@@ -82,6 +93,7 @@ static const struct listener_events listener_events = {.opened = on_opened,
                                                        .taken_back = on_taken_back,
                                                        .stuck = on_stuck,
                                                        .expired = on_expired,
+                                                       .examine = on_examine,
                                                        .failed = on_failed};
 
 /* --- opening --- */
@@ -95,13 +107,16 @@ static struct listener_options make_options(const struct listener_set *set,
     return (struct listener_options){
         .key = request->key,
         .backlog = request->backlog > 0 ? request->backlog : DEFAULT_BACKLOG,
+        .bind_only = request->bind_only,
+        .socket = request->socket,
         .policy = policy,
         .limits = {.slow_after_ms = settings->slow_after_ms,
                    .kill_stuck_after_ms = settings->kill_stuck_after_ms,
                    .wait_ms = WAIT_LIMIT_MS},
         .descriptor_limit = set->options.descriptor_limit,
         .wants_cookies = policy->type->needs_open && set->options.watch && tcp,
-        .shared = policy->type->shared || request->key->kind == LISTENER_UDP,
+        .shared = policy->type->shared || request->key->kind == LISTENER_UDP ||
+                  settings->intercept == SETTINGS_INTERCEPT_LISTEN_FDS,
     };
 }
 

@@ -7,6 +7,7 @@
 #include "master/connection_watch.h"
 #include "master/native_worker.h"
 #include "master/output.h"
+#include "master/preload_library.h"
 #include "master/reaper.h"
 #include "master/snapshot.h"
 #include "master/status.h"
@@ -15,6 +16,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -42,6 +44,7 @@ struct master {
     struct app *app;
     struct rlimit descriptors; /* as we were started with */
     struct identity identity;  /* whom workers run as */
+    char library[PATH_MAX];    /* the preload library, where it is wanted */
     int null_input;
     int stop_signal;  /* the first that told us to stop, or 0 */
     uint64_t stop_ms; /* when that was */
@@ -145,17 +148,21 @@ static void on_finished(void *owner, struct app *app, enum app_outcome outcome) 
 
 /* --- requests and signals --- */
 
-static void on_request(void *owner, const struct native_request *request, uid_t uid,
-                       struct native_reply *reply, int *ret_descriptor) {
-    struct master *master = owner;
-    struct child *child = master->app ? app_find_token(master->app, request->token) : NULL;
+/* The token alone would do; a different user has it only by accident or malice, unless a server of
+ * ours has changed its own user: then it is still in the session that we began for it. */
+static bool may_ask(const struct child *child, const struct worker_request *request) {
+    return request->uid == child->uid || request->uid == 0 || getsid(request->pid) == child->pid;
+}
 
-    /* The token alone would do; a different user has it only by accident or malice. */
-    if (!child || (uid != child->uid && uid != 0)) {
-        reply->error = UV_EACCES;
+static void on_request(void *owner, struct worker_request *request, struct worker_reply *reply) {
+    struct master *master = owner;
+    struct child *child = master->app ? app_find_token(master->app, request->message->token) : NULL;
+
+    if (!child || !may_ask(child, request)) {
+        reply->message.error = UV_EACCES;
         return;
     }
-    native_worker_request(child, request, reply, ret_descriptor);
+    native_worker_request(child, request, reply);
 }
 
 static void on_exit(void *owner, pid_t pid, int status) {
@@ -268,19 +275,47 @@ static int start_parts(struct master *master) {
 static const struct app_events app_events = {
     .finished = on_finished, .serving = on_serving, .ready = on_ready, .trace = on_trace};
 
+static bool wants_library(const struct settings *settings) {
+    return settings->intercept == SETTINGS_INTERCEPT_PRELOAD ||
+           settings->intercept == SETTINGS_INTERCEPT_NODE_FAST;
+}
+
+static int find_library(struct master *master) {
+    int result = preload_library_find(master->library);
+
+    if (result == UV_EINVAL)
+        log_error("the preload library is at %s, a path that LD_PRELOAD cannot express: no blank "
+                  "and no colon may be in it",
+                  master->library);
+    else if (result < 0)
+        log_error("the preload library, " PRELOAD_LIBRARY_NAME ", is neither beside the program "
+                  "nor where it was installed: %s",
+                  uv_strerror(result));
+    return result;
+}
+
 static int start_app(struct master *master, int descriptor_limit) {
-    struct app_options options = {.settings = master->settings,
-                                  .loop = &master->loop,
-                                  .socket_name = master->worker_socket.name,
-                                  .worker_descriptors = master->descriptors,
-                                  .descriptor_limit = descriptor_limit,
-                                  .watch = master->watching ? &master->watch : NULL,
-                                  .output =
-                                      output_captures(&master->output) ? &master->output : NULL,
-                                  .input = master->null_input,
-                                  .identity = master->identity};
+    struct app_options options = {
+        .settings = master->settings,
+        .loop = &master->loop,
+        .socket_name = master->worker_socket.name,
+        .worker_descriptors = master->descriptors,
+        .descriptor_limit = descriptor_limit,
+        .watch = master->watching ? &master->watch : NULL,
+        .output = output_captures(&master->output) ? &master->output : NULL,
+        .input = master->null_input,
+        .preload = wants_library(master->settings) ? master->library : NULL,
+        .identity = master->identity};
 
     return app_start(&master->app, &options, &app_events, master);
+}
+
+/* Nobody asked for it, so it is said. */
+static void explain_choice(const struct settings *settings) {
+    if (settings->intercept == SETTINGS_INTERCEPT_SECCOMP && settings->kind != EXECUTABLE_DYNAMIC)
+        log_info("%s is %s, so the preload library cannot see its calls: they are intercepted by "
+                 "the kernel (--intercept seccomp)",
+                 settings->name, executable_describe(settings->kind));
 }
 
 int master_run(const struct settings *settings) {
@@ -292,6 +327,8 @@ int master_run(const struct settings *settings) {
         log_error("there is no such user or group as --uid and --gid say");
         return 1;
     }
+    if (wants_library(settings) && find_library(&master) < 0)
+        return 1;
     open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
     descriptor_limit = raise_descriptor_limit(&master);
@@ -299,6 +336,7 @@ int master_run(const struct settings *settings) {
     log_set_sink(output_log_line, &master.output);
     if (settings->silent)
         log_set_level(LOG_LEVEL_ERROR);
+    explain_choice(settings);
     master.null_input = open("/dev/null", O_RDONLY | O_CLOEXEC);
     result = uv_loop_init(&master.loop);
     if (result == 0)

@@ -5,7 +5,9 @@
 #include "master/client.h"
 #include "master/dispatcher.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -94,17 +96,29 @@ static void trace_record(void *owner, const struct accept_trace *crossing) {
 }
 
 static const char *type_name(uint16_t type) {
-    static const char *const names[] = {"?", "LISTEN", "CLOSE", "READY", "LOAD"};
+    static const char *const names[] = {"?",    "LISTEN",     "CLOSE",      "READY", "LOAD",
+                                        "BIND", "GET_OPTION", "SET_OPTION", "CHECK", "RETRIEVE"};
 
     return names[type < sizeof names / sizeof names[0] ? type : 0];
 }
 
-static void trace_request(const struct child *child, const struct native_request *request) {
-    struct trace_message message = {.length = sizeof *request, .descriptor = -1};
+static bool is_option(uint16_t type) {
+    return type == NATIVE_GET_OPTION || type == NATIVE_SET_OPTION;
+}
+
+static void trace_request(const struct child *child, const struct worker_request *asked) {
+    const struct native_request *request = asked->message;
+    struct trace_message message = {.length = sizeof *request, .descriptor = asked->descriptor};
     char address[ADDRESS_TEXT_MAX] = "";
 
     if (!child->settings->trace)
         return;
+    if (is_option(request->type)) {
+        trace(child, &message, "%s listener %u level %u option %d, %u bytes",
+              type_name(request->type), request->listener, request->flags, request->value,
+              request->address_length);
+        return;
+    }
     if (request->address_length >= sizeof(sa_family_t))
         address_describe((const struct sockaddr *)(const void *)request->address,
                          request->address_length, address);
@@ -112,20 +126,22 @@ static void trace_request(const struct child *child, const struct native_request
           request->listener, request->value, address);
 }
 
-static void trace_reply(const struct child *child, const struct native_reply *reply,
-                        int descriptor) {
-    struct trace_message message = {
-        .outgoing = true, .length = sizeof *reply, .descriptor = descriptor};
+static void trace_reply(const struct child *child, const struct worker_reply *answer) {
+    const struct native_reply *reply = &answer->message;
+    struct trace_message message = {.outgoing = true,
+                                    .length = sizeof *reply,
+                                    .descriptor = answer->count > 0 ? answer->descriptors[0] : -1};
     char address[ADDRESS_TEXT_MAX] = "";
 
     if (!child->settings->trace)
         return;
-    if (reply->address_length >= sizeof(sa_family_t))
+    if (!is_option(reply->type) && reply->address_length >= sizeof(sa_family_t))
         address_describe((const struct sockaddr *)(const void *)reply->address,
                          reply->address_length, address);
-    trace(child, &message, "reply to %s: %s%s listener %u %s", type_name(reply->type),
+    trace(child, &message, "reply to %s: %s%s%s listener %u %s", type_name(reply->type),
           reply->error ? uv_err_name(reply->error) : "done",
-          reply->flags & NATIVE_SHARED ? ", shared" : "", reply->listener, address);
+          reply->flags & NATIVE_SHARED ? ", shared" : "",
+          reply->flags & NATIVE_PRIVATE ? ", private" : "", reply->listener, address);
 }
 
 /* --- requests --- */
@@ -157,8 +173,50 @@ static void number_key(const struct child *child, struct listener_key *key) {
         taken = child_has_key(child, key);
 }
 
-static int on_listen(struct child *child, const struct native_request *request,
-                     struct native_reply *reply, int *ret_descriptor) {
+static void describe_member(struct native_reply *reply, const struct child_member *member) {
+    const struct listener *listener = member->listener;
+
+    reply->listener = member->member.id;
+    reply->address_length = (uint32_t)listener->bound_length;
+    memcpy(reply->address, &listener->bound, listener->bound_length);
+}
+
+static void bring(struct worker_reply *reply, int descriptor) {
+    reply->descriptors[reply->count++] = descriptor;
+}
+
+static struct child_member *find_member(struct child *child, uint32_t id) {
+    LIST_EACH(node, following, &child->members) {
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        if (member->member.id == id)
+            return member;
+    }
+    return NULL;
+}
+
+static void count_as_ready(struct child *child, struct child_member *member) {
+    child->listened = true;
+    child_join_member(child, member);
+    child_said_ready(child);
+}
+
+static bool is_shared(const struct child_member *member) {
+    return member->listener->dispatcher.policy->type->shared;
+}
+
+/* An accept socket for a new member, or the member is removed again. */
+static int open_way_or_remove(struct child *child, struct child_member *member) {
+    int result = open_way(child, member);
+
+    if (result < 0)
+        child_remove_member(child, member, true, false);
+    return result;
+}
+
+/* LISTEN with an address: the master makes the socket. */
+static int listen_on_address(struct child *child, const struct native_request *request,
+                             struct worker_reply *reply) {
     struct listener_key key;
     struct child_listen_request wanted = {.key = &key, .backlog = request->value};
     struct child_member *member;
@@ -170,41 +228,178 @@ static int on_listen(struct child *child, const struct native_request *request,
     result = child_add_member(child, &wanted, &member);
     if (result < 0)
         return result;
-    if (member->listener->dispatcher.policy->type->shared) {
-        *ret_descriptor = member->listener->descriptor;
-        reply->flags = NATIVE_SHARED;
-        /* All share this open file: it blocks until a worker wants it otherwise, as one of its own
-         * would. Whoever comes later must not undo that. */
-        if (member->listener->members == 1)
-            fcntl(*ret_descriptor, F_SETFL, fcntl(*ret_descriptor, F_GETFL) & ~O_NONBLOCK);
-        listen(*ret_descriptor, request->value > 0 ? request->value : SOMAXCONN);
+    if (is_shared(member)) {
+        listener_share(member->listener, request->value);
+        reply->message.flags = NATIVE_SHARED;
+        bring(reply, member->listener->descriptor);
     } else {
-        result = open_way(child, member);
-        if (result < 0) {
-            child_remove_member(child, member, true, false);
+        result = open_way_or_remove(child, member);
+        if (result < 0)
             return result;
-        }
-        *ret_descriptor = member->way.socket.worker;
+        bring(reply, member->way.socket.worker);
     }
-    reply->listener = member->member.id;
-    reply->address_length = (uint32_t)member->listener->bound_length;
-    memcpy(reply->address, &member->listener->bound, member->listener->bound_length);
-    child->listened = true;
-    child_join_member(child, member);
-    child_said_ready(child);
+    describe_member(&reply->message, member);
+    count_as_ready(child, member);
+    return 0;
+}
+
+int native_worker_listen(struct child *child, uint32_t id, int backlog) {
+    struct child_member *member = find_member(child, id);
+    int result;
+
+    if (!member || member->leaving)
+        return UV_EINVAL;
+    result = listener_listen(member->listener, backlog > 0 ? backlog : 0);
+    if (result == 0)
+        count_as_ready(child, member);
+    return result;
+}
+
+static int on_listen(struct child *child, const struct native_request *request,
+                     struct worker_reply *reply) {
+    if (request->address_length > 0)
+        return listen_on_address(child, request, reply);
+    return native_worker_listen(child, request->listener, request->value);
+}
+
+static bool is_private(const struct child *child, const struct listener_key *key) {
+    uint16_t port = address_port(&key->address.any);
+
+    for (size_t i = 0; i < child->settings->private_port_count; i++)
+        if (child->settings->private_ports[i] == port)
+            return true;
+    return port == 0;
+}
+
+int native_worker_bind(struct child *child, const struct native_bind *wanted,
+                       struct child_member **ret_member) {
+    struct child_listen_request request = {.key = wanted->key,
+                                           .bind_only = true,
+                                           .socket = wanted->socket,
+                                           .reuse_port = wanted->reuse_port};
+    struct child_member *member;
+    int result;
+
+    if (wanted->key->kind != LISTENER_TCP)
+        return UV_EINVAL;
+    if (is_private(child, wanted->key))
+        return UV_ENOTSUP;
+    result = child_add_member(child, &request, &member);
+    if (result < 0)
+        return result;
+    if (!is_shared(member) && !member->member.delivery)
+        result = open_way_or_remove(child, member);
+    *ret_member = member;
+    return result;
+}
+
+static int on_bind(struct child *child, struct worker_request *asked, struct worker_reply *reply) {
+    struct listener_key key;
+    struct native_bind wanted = {.key = &key,
+                                 .socket = asked->descriptor,
+                                 .reuse_port = (asked->message->flags & NATIVE_REUSE_PORT) != 0};
+    struct child_member *member;
+    int result = native_worker_key(asked->message, &key);
+
+    if (result == 0 && asked->descriptor < 0)
+        result = UV_EBADF;
+    if (result == 0)
+        result = native_worker_bind(child, &wanted, &member);
+    if (result == UV_ENOTSUP) {
+        reply->message.flags = NATIVE_PRIVATE;
+        return 0;
+    }
+    if (result < 0)
+        return result;
+    if (member->listener->descriptor == asked->descriptor)
+        asked->descriptor = -1; /* the listener's from now on */
+    describe_member(&reply->message, member);
+    if (is_shared(member)) {
+        reply->message.flags = NATIVE_SHARED;
+        bring(reply, member->listener->descriptor);
+        count_as_ready(child, member); /* it listens and accepts without a word to us */
+        return 0;
+    }
+    bring(reply, member->way.socket.worker);
+    bring(reply, member->way.socket.master);
+    return 0;
+}
+
+/* Levels and options whose values are plain data. Others hold pointers, which would be looked for
+ * in our memory. */
+static bool is_plain_option(uint32_t level, int32_t name) {
+    if (level == SOL_SOCKET)
+        return name != SO_ATTACH_FILTER && name != SO_ATTACH_REUSEPORT_CBPF &&
+               name != SO_ATTACH_BPF && name != SO_ATTACH_REUSEPORT_EBPF;
+    if (level == IPPROTO_IP || level == IPPROTO_IPV6)
+        return name >= 0 && name < 64; /* from 64 on: the packet filter's tables */
+    return level == IPPROTO_TCP;
+}
+
+static int on_get_option(struct child *child, const struct native_request *request,
+                         struct native_reply *reply) {
+    const struct child_member *member = find_member(child, request->listener);
+    socklen_t length = request->address_length;
+
+    if (!member)
+        return UV_EBADF;
+    if (!is_plain_option(request->flags, request->value))
+        return -ENOPROTOOPT;
+    if (getsockopt(member->listener->descriptor, (int)request->flags, request->value,
+                   reply->address, &length) < 0)
+        return uv_translate_sys_error(errno);
+    reply->address_length = (uint32_t)length;
+    return 0;
+}
+
+static int on_set_option(struct child *child, const struct native_request *request) {
+    const struct child_member *member = find_member(child, request->listener);
+
+    if (!member)
+        return UV_EBADF;
+    if (!is_plain_option(request->flags, request->value))
+        return -ENOPROTOOPT;
+    if (setsockopt(member->listener->descriptor, (int)request->flags, request->value,
+                   request->address, (socklen_t)request->address_length) < 0)
+        return uv_translate_sys_error(errno);
     return 0;
 }
 
 static int on_close(struct child *child, uint32_t id) {
-    LIST_EACH(node, following, &child->members) {
-        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+    struct child_member *member = find_member(child, id);
 
-        if (member->member.id != id)
-            continue;
-        child_remove_member(child, member, true, false);
-        return 0;
-    }
-    return UV_ENOENT;
+    if (!member)
+        return UV_ENOENT;
+    child_remove_member(child, member, true, false);
+    return 0;
+}
+
+static int on_check(struct child *child, uint32_t id) {
+    struct child_member *member = find_member(child, id);
+
+    if (!member)
+        return UV_ENOENT;
+    child_check_member(child, member);
+    return 0;
+}
+
+/* The worker wants to connect from this address: nobody else may have an interest in it. */
+static int on_retrieve(struct child *child, uint32_t id, struct worker_reply *reply) {
+    struct child_member *member = find_member(child, id);
+    int descriptor;
+
+    if (!member)
+        return UV_ENOENT;
+    if (member->listener->listening || member->listener->members > 1)
+        return UV_EADDRINUSE;
+    descriptor = fcntl(member->listener->descriptor, F_DUPFD_CLOEXEC, 0);
+    if (descriptor < 0)
+        return uv_translate_sys_error(errno);
+    bring(reply, descriptor);
+    reply->owned = true;
+    listener_abandon(member->listener);
+    child_remove_member(child, member, true, false);
+    return 0;
 }
 
 static int on_load(struct child *child, int32_t load) {
@@ -219,29 +414,48 @@ static int on_load(struct child *child, int32_t load) {
     return 0;
 }
 
-void native_worker_request(struct child *child, const struct native_request *request,
-                           struct native_reply *reply, int *ret_descriptor) {
-    *ret_descriptor = -1;
+static int on_ready(struct child *child) {
+    child->said_ready = true;
+    child_said_ready(child);
+    return 0;
+}
+
+static int handle(struct child *child, struct worker_request *request, struct worker_reply *reply) {
+    const struct native_request *message = request->message;
+
+    switch (message->type) {
+    case NATIVE_LISTEN:
+        return on_listen(child, message, reply);
+    case NATIVE_CLOSE:
+        return on_close(child, message->listener);
+    case NATIVE_READY:
+        return on_ready(child);
+    case NATIVE_LOAD:
+        return on_load(child, message->value);
+    case NATIVE_BIND:
+        return on_bind(child, request, reply);
+    case NATIVE_GET_OPTION:
+        return on_get_option(child, message, &reply->message);
+    case NATIVE_SET_OPTION:
+        return on_set_option(child, message);
+    case NATIVE_CHECK:
+        return on_check(child, message->listener);
+    case NATIVE_RETRIEVE:
+        return on_retrieve(child, message->listener, reply);
+    default:
+        return UV_ENOTSUP;
+    }
+}
+
+void native_worker_request(struct child *child, struct worker_request *request,
+                           struct worker_reply *reply) {
+    uint16_t type = request->message->type;
+
     trace_request(child, request);
     if (child->state == CHILD_STARTING)
         child_set_state(child, CHILD_ONLINE);
-    switch (request->type) {
-    case NATIVE_LISTEN:
-        reply->error = on_listen(child, request, reply, ret_descriptor);
-        child->bind_failed = reply->error < 0;
-        break;
-    case NATIVE_CLOSE:
-        reply->error = on_close(child, request->listener);
-        break;
-    case NATIVE_READY:
-        child->said_ready = true;
-        child_said_ready(child);
-        break;
-    case NATIVE_LOAD:
-        reply->error = on_load(child, request->value);
-        break;
-    default:
-        reply->error = UV_ENOTSUP;
-    }
-    trace_reply(child, reply, *ret_descriptor);
+    reply->message.error = handle(child, request, reply);
+    if (type == NATIVE_LISTEN || type == NATIVE_BIND)
+        child->bind_failed = reply->message.error < 0;
+    trace_reply(child, reply);
 }

@@ -1,6 +1,5 @@
 #include "master/process_stats.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,8 +7,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define SOCKETS_MAX   1024
-#define LISTENING     0x0a /* TCP_LISTEN as /proc/net/tcp shows it */
 #define PROC_PATH_MAX 64
 
 int process_stats(pid_t pid, uint64_t *ret_cpu_ms, uint64_t *ret_memory) {
@@ -42,57 +39,26 @@ int process_stats(pid_t pid, uint64_t *ret_cpu_ms, uint64_t *ret_memory) {
     return 0;
 }
 
-/* The inode numbers of the process's sockets: how many. */
-static size_t list_sockets(pid_t pid, unsigned long long inodes[SOCKETS_MAX]) {
-    char path[PROC_PATH_MAX];
-    struct dirent *entry;
-    size_t count = 0;
-    DIR *directory;
-
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    directory = opendir(path);
-    if (!directory)
-        return 0;
-    while (count < SOCKETS_MAX && (entry = readdir(directory))) {
-        char target[PROC_PATH_MAX] = "";
-
-        if (readlinkat(dirfd(directory), entry->d_name, target, sizeof target - 1) > 0 &&
-            sscanf(target, "socket:[%llu]", &inodes[count]) == 1)
-            count++;
-    }
-    closedir(directory);
-    return count;
-}
-
-static bool table_has(pid_t pid, const char *table, const unsigned long long *inodes,
-                      size_t count) {
-    char path[PROC_PATH_MAX];
-    char line[512];
+bool process_has_mapped(pid_t pid, const char *path) {
+    char name[PROC_PATH_MAX];
+    size_t length = strlen(path);
+    size_t room = 0;
+    char *line = NULL;
     bool found = false;
+    ssize_t read_length;
     FILE *file;
 
-    snprintf(path, sizeof path, "/proc/%d/net/%s", (int)pid, table);
-    file = fopen(path, "re");
+    snprintf(name, sizeof name, "/proc/%d/maps", (int)pid);
+    file = fopen(name, "re");
     if (!file)
         return false;
-    while (!found && fgets(line, sizeof line, file)) {
-        unsigned long long inode;
-        unsigned state;
-
-        if (sscanf(line, " %*d: %*s %*s %x %*s %*s %*s %*u %*u %llu", &state, &inode) != 2 ||
-            state != LISTENING)
-            continue;
-        for (size_t i = 0; i < count && !found; i++)
-            found = inodes[i] == inode;
+    while (!found && (read_length = getline(&line, &room, file)) > 0) {
+        if (line[read_length - 1] == '\n')
+            line[--read_length] = '\0';
+        found = (size_t)read_length > length && line[(size_t)read_length - length - 1] == ' ' &&
+                strcmp(line + (size_t)read_length - length, path) == 0;
     }
+    free(line);
     fclose(file);
     return found;
-}
-
-bool process_listens(pid_t pid) {
-    unsigned long long inodes[SOCKETS_MAX];
-    size_t count = list_sockets(pid, inodes);
-
-    return count > 0 &&
-           (table_has(pid, "tcp", inodes, count) || table_has(pid, "tcp6", inodes, count));
 }

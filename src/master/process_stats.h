@@ -10,8 +10,8 @@
  */
 int process_stats(pid_t pid, uint64_t *ret_cpu_ms, uint64_t *ret_memory);
 
-/* Whether the process itself has a listening TCP socket: it then serves past the master. Reads all
- * of its descriptors: for a suspicion, not for the serving path. */
-bool process_listens(pid_t pid);
+/* Whether the process has the file of this path mapped, as a program or library that it runs. False
+ * where that may not be known. */
+bool process_has_mapped(pid_t pid, const char *path);
 
 #endif

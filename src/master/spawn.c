@@ -63,6 +63,17 @@ static void reset_signals(const sigset_t *mask) {
     sigprocmask(SIG_SETMASK, mask, NULL);
 }
 
+static void write_pid(char *text) {
+    char digits[16];
+    unsigned count = 0;
+
+    for (unsigned rest = (unsigned)getpid(); rest > 0; rest /= 10)
+        digits[count++] = (char)('0' + rest % 10);
+    while (count > 0)
+        *text++ = digits[--count];
+    *text = '\0';
+}
+
 static int become_worker(const struct spawn_options *options, const sigset_t *mask) {
     int error;
 
@@ -76,6 +87,8 @@ static int become_worker(const struct spawn_options *options, const sigset_t *ma
         error = change_user(options);
     if (error)
         return error;
+    if (options->pid_text)
+        write_pid(options->pid_text);
     reset_signals(mask);
     execve(options->arguments[0], options->arguments, options->environment);
     return errno;

@@ -21,7 +21,9 @@ struct spawn_options {
     int input;                /* becomes standard input */
     int output;               /* standard output and error; -1: ours */
     int error;
-    int channel; /* becomes SPAWN_CHANNEL_DESCRIPTOR; -1: none */
+    int channel;    /* becomes SPAWN_CHANNEL_DESCRIPTOR; -1: none */
+    char *pid_text; /* where the environment wants the worker's process number, in decimal, with
+                       room for 11 characters, blank; or NULL */
     struct rlimit descriptors;
     bool change_user; /* setgroups, setresgid, setresuid, no new privileges */
     uid_t uid;

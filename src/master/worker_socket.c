@@ -24,8 +24,7 @@ struct connection {
     uv_poll_t poll;
     uv_timer_t retry;
     unsigned handles;
-    struct native_reply reply;
-    int reply_descriptor; /* to go with the reply: our copy while it cannot be sent, else -1 */
+    struct worker_reply reply; /* its descriptors are our copies while it cannot be sent */
 };
 
 static int bind_name(struct worker_socket *socket) {
@@ -53,52 +52,79 @@ static bool is_well_formed(const struct native_request *request, size_t length) 
 }
 
 /* Who is at the other end; false when the kernel cannot tell. */
-static bool peer_uid(int descriptor, uid_t *ret_uid) {
+static bool identify_peer(int descriptor, struct worker_request *request) {
     struct ucred credentials;
     socklen_t length = sizeof credentials;
 
     if (getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
         return false;
-    *ret_uid = credentials.uid;
+    request->pid = credentials.pid;
+    request->uid = credentials.uid;
     return true;
 }
 
 static void on_retry(uv_timer_t *retry);
 
-/* Sends the reply, with `descriptor` unless that is -1: true when no more is to be done. Whoever
- * asked may be gone; that is his loss. Too many descriptors in flight pass by. */
-static bool send_reply(struct connection *connection, int descriptor) {
-    struct descriptor_message message = {
-        .bytes = &connection->reply, .length = sizeof connection->reply, .descriptor = descriptor};
-    ssize_t sent = descriptor_send(connection->descriptor, &message);
+/* Sends the reply: true when no more is to be done. Whoever asked may be gone; that is his loss.
+ * Too many descriptors in flight pass by. */
+static bool send_reply(const struct connection *connection) {
+    const struct worker_reply *reply = &connection->reply;
+    ssize_t sent = descriptor_send_several(connection->descriptor, &reply->message,
+                                           sizeof reply->message, reply->descriptors, reply->count);
 
     return sent != UV_EAGAIN && sent != -ETOOMANYREFS;
 }
 
-/* Fills in the reply and sends it: true when the connection has served its purpose. */
-static bool answer(struct connection *connection, const struct native_request *request) {
-    struct worker_socket *socket = connection->socket;
-    struct native_reply *reply = &connection->reply;
-    int descriptor = -1;
-    uid_t uid;
+static void let_go(struct worker_reply *reply) {
+    while (reply->owned && reply->count > 0)
+        close(reply->descriptors[--reply->count]);
+    reply->count = 0;
+}
 
-    *reply = (struct native_reply){
-        .magic = NATIVE_MAGIC, .version = NATIVE_VERSION, .type = request->type};
-    if (!peer_uid(connection->descriptor, &uid))
-        reply->error = UV_EACCES;
-    else if (request->version != NATIVE_VERSION)
-        reply->error = UV_EPROTO;
-    else
-        socket->events->request(socket->owner, request, uid, reply, &descriptor);
-    if (reply->error == UV_EACCES || reply->error == UV_EPROTO)
-        socket->rejected_total++;
-    if (send_reply(connection, descriptor))
+/* What the reply brings may be closed before it can be sent: false when no descriptor is free for
+ * copies. */
+static bool own_descriptors(struct worker_reply *reply) {
+    unsigned wanted = reply->count;
+
+    if (reply->owned)
         return true;
-    if (descriptor >= 0)
-        connection->reply_descriptor = fcntl(descriptor, F_DUPFD_CLOEXEC, 0);
-    if (descriptor >= 0 && connection->reply_descriptor < 0)
-        return true; /* none free even for a copy: the worker sees the connection end, and may ask
-                        again */
+    reply->owned = true;
+    for (reply->count = 0; reply->count < wanted; reply->count++) {
+        int copy = fcntl(reply->descriptors[reply->count], F_DUPFD_CLOEXEC, 0);
+
+        if (copy < 0) {
+            let_go(reply);
+            return false;
+        }
+        reply->descriptors[reply->count] = copy;
+    }
+    return true;
+}
+
+static void fill_in_reply(struct connection *connection, struct worker_request *request) {
+    struct worker_socket *socket = connection->socket;
+    struct worker_reply *reply = &connection->reply;
+
+    *reply = (struct worker_reply){.message = {.magic = NATIVE_MAGIC,
+                                               .version = NATIVE_VERSION,
+                                               .type = request->message->type}};
+    if (!identify_peer(connection->descriptor, request))
+        reply->message.error = UV_EACCES;
+    else if (request->message->version != NATIVE_VERSION)
+        reply->message.error = UV_EPROTO;
+    else
+        socket->events->request(socket->owner, request, reply);
+    if (reply->message.error == UV_EACCES || reply->message.error == UV_EPROTO)
+        socket->rejected_total++;
+}
+
+/* True when the connection has served its purpose. */
+static bool answer(struct connection *connection, struct worker_request *request) {
+    struct worker_socket *socket = connection->socket;
+
+    fill_in_reply(connection, request);
+    if (send_reply(connection) || !own_descriptors(&connection->reply))
+        return true; /* unsent, the worker sees the connection end, and may ask again */
     list_remove(&connection->node);
     list_push_back(&socket->answering, &connection->node);
     socket->pending_count--;
@@ -110,21 +136,28 @@ static bool answer(struct connection *connection, const struct native_request *r
 /* Reads the request, if it is there: true when the connection has served its purpose. */
 static bool serve(struct connection *connection) {
     struct {
-        struct native_request request;
+        struct native_request message;
         uint8_t more; /* so that a record that is too long does not look right */
     } record;
+    struct worker_request request = {.message = &record.message, .descriptor = -1};
     struct descriptor_received received;
     int result = descriptor_receive(connection->descriptor, &record, sizeof record, &received);
+    bool done = true;
 
     if (result == UV_EAGAIN)
         return false;
     if (result < 0)
         return true;
-    descriptor_discard(&received); /* no request brings one */
-    if (is_well_formed(&record.request, received.length))
-        return answer(connection, &record.request);
-    connection->socket->rejected_total += received.length > 0;
-    return true;
+    if (received.count > 0)
+        request.descriptor = received.descriptors[--received.count];
+    descriptor_discard(&received); /* no request brings more than one */
+    if (is_well_formed(&record.message, received.length))
+        done = answer(connection, &request);
+    else
+        connection->socket->rejected_total += received.length > 0;
+    if (request.descriptor >= 0)
+        close(request.descriptor);
+    return done;
 }
 
 /* --- connections --- */
@@ -148,8 +181,7 @@ static void connection_close(struct connection *connection) {
     list_remove(&connection->node);
     uv_close((uv_handle_t *)&connection->poll, on_connection_closed);
     uv_close((uv_handle_t *)&connection->retry, on_connection_closed);
-    if (connection->reply_descriptor >= 0)
-        close(connection->reply_descriptor);
+    let_go(&connection->reply);
     close(connection->descriptor);
 }
 
@@ -161,7 +193,7 @@ static void close_silent(struct connection *connection) {
 static void on_retry(uv_timer_t *retry) {
     struct connection *connection = retry->data;
 
-    if (send_reply(connection, connection->reply_descriptor))
+    if (send_reply(connection))
         connection_close(connection);
 }
 
@@ -186,7 +218,6 @@ static struct connection *connection_create(struct worker_socket *socket, int de
     uv_timer_init(socket->poll.loop, &connection->retry);
     connection->socket = socket;
     connection->descriptor = descriptor;
-    connection->reply_descriptor = -1;
     connection->handles = 2;
     connection->poll.data = connection;
     connection->retry.data = connection;

@@ -10,8 +10,10 @@
 #define BATON_MASTER_WORKER_SOCKET_H
 
 #include "base/list.h"
+#include "ipc/descriptor.h"
 #include "ipc/native_protocol.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 #include <uv.h>
@@ -19,11 +21,26 @@
 #define WORKER_SOCKET_NAME_MAX    64
 #define WORKER_SOCKET_PENDING_MAX 64
 
+/* A well-formed request. */
+struct worker_request {
+    const struct native_request *message;
+    pid_t pid; /* who sent it, as the kernel says */
+    uid_t uid;
+    int descriptor; /* that came along, or -1; set it to -1 to keep it, else it is closed */
+};
+
+/* The answer, already addressed. The descriptors that go along stay whoever's they are,
+ * unless they are `owned`. */
+struct worker_reply {
+    struct native_reply message;
+    int descriptors[DESCRIPTOR_SEND_MAX];
+    unsigned count;
+    bool owned; /* the descriptors are the reply's own, closed when it has gone */
+};
+
 struct worker_socket_events {
-    /* A well-formed request: fills in the reply and a descriptor to send along, which stays ours,
-     * or -1. The answer is UV_EACCES in reply->error when nobody has that token. */
-    void (*request)(void *owner, const struct native_request *request, uid_t uid,
-                    struct native_reply *reply, int *ret_descriptor);
+    /* Fills the answer in; UV_EACCES in its error when nobody has that token. */
+    void (*request)(void *owner, struct worker_request *request, struct worker_reply *reply);
 };
 
 struct worker_socket {

@@ -18,15 +18,16 @@ static int answer_error;
 static int answer_descriptor;
 static bool closed;
 
-static void on_request(void *owner, const struct native_request *request, uid_t uid,
-                       struct native_reply *reply, int *ret_descriptor) {
+static void on_request(void *owner, struct worker_request *request, struct worker_reply *reply) {
     assert_ptr_equal(owner, &listening);
-    assert_int_equal(uid, getuid());
+    assert_int_equal(request->uid, getuid());
+    assert_int_equal(request->pid, getpid());
     requests++;
-    last = *request;
-    reply->error = answer_error;
-    reply->listener = 42;
-    *ret_descriptor = answer_descriptor;
+    last = *request->message;
+    reply->message.error = answer_error;
+    reply->message.listener = 42;
+    if (answer_descriptor >= 0)
+        reply->descriptors[reply->count++] = answer_descriptor;
 }
 
 static const struct worker_socket_events events = {.request = on_request};

@@ -143,6 +143,10 @@ static void test_intercept(void **state) {
         const char *name;
         enum settings_intercept intercept;
     } kinds[] = {{"node", SETTINGS_INTERCEPT_NODE},
+                 {"node-fast", SETTINGS_INTERCEPT_NODE_FAST},
+                 {"preload", SETTINGS_INTERCEPT_PRELOAD},
+                 {"seccomp", SETTINGS_INTERCEPT_SECCOMP},
+                 {"listen-fds", SETTINGS_INTERCEPT_LISTEN_FDS},
                  {"native", SETTINGS_INTERCEPT_NATIVE},
                  {"none", SETTINGS_INTERCEPT_NONE},
                  {"auto", SETTINGS_INTERCEPT_AUTO}};

@@ -71,7 +71,7 @@ static void test_defaults_are_completed(void **state) {
     assert_string_equal(settings.name, "sh");
     assert_string_equal(settings.policy, "node");
     assert_string_equal(settings.interpreter, "none");
-    assert_int_equal(settings.intercept, SETTINGS_INTERCEPT_NATIVE);
+    assert_int_equal(settings.intercept, SETTINGS_INTERCEPT_PRELOAD);
     assert_true(settings.script[0] == '/');
 }
 

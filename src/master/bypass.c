@@ -1,0 +1,52 @@
+#include "master/bypass.h"
+
+#include "config/executable.h"
+#include "master/process_sockets.h"
+#include "master/process_stats.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static void read_program(pid_t pid, char program[PATH_MAX]) {
+    char link[64];
+    ssize_t length;
+
+    snprintf(link, sizeof link, "/proc/%d/exe", (int)pid);
+    length = readlink(link, program, PATH_MAX - 1);
+    program[length > 0 ? length : 0] = '\0';
+}
+
+static void explain(pid_t pid, const char *program, char text[BYPASS_TEXT_MAX]) {
+    enum executable_kind kind = executable_inspect(program);
+
+    if (kind == EXECUTABLE_DYNAMIC)
+        snprintf(text, BYPASS_TEXT_MAX,
+                 "process %d, %.160s, listens past the master, for it was started without the "
+                 "preload library (by env -i, or with other rights); keep LD_PRELOAD and the "
+                 "BATON_ variables in its environment, or use --intercept seccomp",
+                 (int)pid, program);
+    else
+        snprintf(text, BYPASS_TEXT_MAX,
+                 "process %d, %.160s, listens past the master, for it is %s and makes its system "
+                 "calls without libc, where the preload library cannot see them; use --intercept "
+                 "seccomp, or --intercept listen-fds if it can inherit a socket",
+                 (int)pid, program, executable_describe(kind));
+}
+
+enum bypass bypass_find(pid_t session, const char *library, char text[BYPASS_TEXT_MAX]) {
+    pid_t pid = process_session_listener(session);
+    char program[PATH_MAX];
+
+    if (pid == 0)
+        return BYPASS_NONE;
+    read_program(pid, program);
+    if (library && !process_has_mapped(pid, library)) {
+        explain(pid, program, text);
+        return BYPASS_UNSEEN;
+    }
+    snprintf(text, BYPASS_TEXT_MAX,
+             "process %d, %.160s, listens by itself, past the master: its clients are not balanced",
+             (int)pid, program);
+    return BYPASS_UNSHARED;
+}

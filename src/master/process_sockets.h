@@ -1,0 +1,23 @@
+/* The sockets of a worker, as /proc(5) shows them: of all processes of its session, which it leads.
+ *
+ * These read files of /proc and take up to milliseconds where there are many processes: for what
+ * happens seldom. What cannot be read (a process of another user) counts as holding nothing. */
+#ifndef BATON_MASTER_PROCESS_SOCKETS_H
+#define BATON_MASTER_PROCESS_SOCKETS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Whether any of its processes has the socket of this inode number open. True also when memory is
+ * out: then nobody knows. */
+bool process_session_holds(pid_t session, ino_t inode);
+
+/* A process of it that has a listening TCP socket open, or 0. */
+pid_t process_session_listener(pid_t session);
+
+/* How many open TCP connections to local port `port` its processes have; those that the other side
+ * has closed for writing are among them. */
+uint32_t process_session_connections(pid_t session, uint16_t port);
+
+#endif
