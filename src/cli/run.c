@@ -16,6 +16,7 @@ static void print_help(void) {
          "\n"
          "Options (times are in milliseconds unless they bear a unit; defaults in brackets):");
     options_print(stdout, run_options);
+    run_print_kinds();
     run_print_policies();
     puts("\nSignals: SIGINT or SIGTERM serves what has connected and ends, a second one ends at "
          "once; SIGHUP\n"

@@ -46,20 +46,30 @@ static int set_window(void *target, const char *value) {
     return apply_count(value, 1, 1024, &SETTINGS(target)->window);
 }
 
-static int set_intercept(void *target, const char *value) {
-    static const struct {
-        const char *name;
-        enum settings_intercept intercept;
-    } kinds[] = {{"node", SETTINGS_INTERCEPT_NODE},
-                 {"node-fast", SETTINGS_INTERCEPT_NODE_FAST},
-                 {"preload", SETTINGS_INTERCEPT_PRELOAD},
-                 {"seccomp", SETTINGS_INTERCEPT_SECCOMP},
-                 {"listen-fds", SETTINGS_INTERCEPT_LISTEN_FDS},
-                 {"native", SETTINGS_INTERCEPT_NATIVE},
-                 {"none", SETTINGS_INTERCEPT_NONE},
-                 {"auto", SETTINGS_INTERCEPT_AUTO}};
+static const struct {
+    const char *name;
+    enum settings_intercept intercept;
+    const char *summary;
+} kinds[] = {
+    {"auto", SETTINGS_INTERCEPT_AUTO,
+     "node for Node scripts, seccomp for programs without libc, else preload"},
+    {"node", SETTINGS_INTERCEPT_NODE, "Node's own cluster channel"},
+    {"node-fast", SETTINGS_INTERCEPT_NODE_FAST,
+     "the same, but clients come by accept socket, without JSON"},
+    {"preload", SETTINGS_INTERCEPT_PRELOAD,
+     "a library in the worker makes its bind, listen and accept ours"},
+    {"seccomp", SETTINGS_INTERCEPT_SECCOMP,
+     "the kernel asks us about those calls: for static and Go programs"},
+    {"listen-fds", SETTINGS_INTERCEPT_LISTEN_FDS,
+     "workers inherit the --listen socket as systemd passes it, and accept"},
+    {"native", SETTINGS_INTERCEPT_NATIVE, "the program uses libbaton or the protocol itself"},
+    {"none", SETTINGS_INTERCEPT_NONE, "not at all, as with -x"},
+};
 
-    for (size_t i = 0; i < sizeof kinds / sizeof kinds[0]; i++) {
+#define KINDS (sizeof kinds / sizeof kinds[0])
+
+static int set_intercept(void *target, const char *value) {
+    for (size_t i = 0; i < KINDS; i++) {
         if (strcmp(value, kinds[i].name) != 0)
             continue;
         SETTINGS(target)->intercept = kinds[i].intercept;
@@ -311,6 +321,12 @@ const struct cli_option run_options[] = {
     {"deep-monitoring", 0, NULL, NULL, NULL, ignore},
     {NULL, 0, NULL, NULL, NULL, NULL},
 };
+
+void run_print_kinds(void) {
+    puts("\nKinds, for --intercept:");
+    for (size_t i = 0; i < KINDS; i++)
+        printf("  %-10s %s\n", kinds[i].name, kinds[i].summary);
+}
 
 void run_print_policies(void) {
     puts("\nPolicies:");

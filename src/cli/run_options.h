@@ -15,6 +15,7 @@ extern const struct cli_option run_options[]; /* their target is a struct run_fl
 
 /* Lists the policies on standard output. */
 void run_print_policies(void);
+void run_print_kinds(void);
 
 /* Checks the policy's name and argument; the sentence lists the known ones. 0 or UV_EINVAL. */
 int run_check_policy(const char *specification);

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "master/address.h"
 #include "master/dispatcher.h"
 #include "master/environment.h"
 #include "master/identity.h"
@@ -21,7 +22,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LINGER_MS 250 /* for a Node worker that has closed its channel to end by itself */
+#define IDLE_LOOK_MS 50  /* how often a worker that is to end is asked for open connections */
+#define LINGER_MS    250 /* for a Node worker that has closed its channel to end by itself */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -197,6 +199,7 @@ static struct child *child_create(const struct child_options *options,
     list_init(&child->members);
     child->settings = options->settings;
     child->language = options->language;
+    child->preload = options->preload;
     child->events = events;
     child->owner = owner;
     child->loop = options->loop;
@@ -448,19 +451,48 @@ static void leave_rotation(struct child *child, bool dead, uint64_t now_ms) {
     }
 }
 
-/* Closes its accept sockets for writing: true when it had any, and so learns of it. */
+/* Closes its accept sockets for writing: true when it had any, and so learns of it. A program that
+ * does not know of the master would take that for an error. */
 static bool finish_accept_sockets(struct child *child) {
     bool found = false;
 
     LIST_EACH(node, following, &child->members) {
         struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
 
-        if (member->member.delivery != &accept_delivery)
+        if (member->member.delivery != &accept_delivery || member->bound)
             continue;
         accept_socket_finish(&member->way.socket);
         found = true;
     }
     return found;
+}
+
+static void stop_by_signal(struct child *child) {
+    send_signal(child, SIGINT);
+    start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
+}
+
+/* Whether it has taken all its clients and finished with them. */
+static bool is_idle(const struct child *child) {
+    LIST_EACH(node, following, &child->members) {
+        const struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+        const struct sockaddr *address = (const struct sockaddr *)&member->listener->bound;
+
+        if (member->member.delivery != &accept_delivery)
+            continue; /* it accepts by itself, and would never be idle */
+        if (accept_socket_outstanding(&member->way.socket) > 0 ||
+            process_session_connections(child->pid, address_port(address)) > 0)
+            return false;
+    }
+    return true;
+}
+
+/* A signal ends most servers at once, so it waits for their connections. */
+static void stop_when_idle(struct child *child) {
+    if (is_idle(child) || clock_ms() >= child->drain_until_ms)
+        stop_by_signal(child);
+    else
+        start_step(child, CHILD_TIMER_IDLE, IDLE_LOOK_MS);
 }
 
 /* Asks it to end by the ways there are, and forces it after the timeouts. */
@@ -473,9 +505,8 @@ static void ask_to_end(struct child *child) {
         start_step(child, CHILD_TIMER_DRAIN, child->settings->drain_timeout_ms);
         return;
     }
-    /* Nothing but a signal reaches it. */
-    send_signal(child, SIGINT);
-    start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
+    child->drain_until_ms = clock_ms() + child->settings->drain_timeout_ms;
+    stop_when_idle(child);
 }
 
 static bool start_draining(struct child *child) {
@@ -517,9 +548,11 @@ static void on_timer(uv_timer_t *timer) {
     case CHILD_TIMER_LISTEN:
         child->events->slow(child->owner, child);
         break;
+    case CHILD_TIMER_IDLE:
+        stop_when_idle(child);
+        break;
     case CHILD_TIMER_DRAIN:
-        send_signal(child, SIGINT);
-        start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
+        stop_by_signal(child);
         break;
     case CHILD_TIMER_KILL:
         log_warning("worker %u (pid %d) did not end within %llu ms of its stop signal; killing it",

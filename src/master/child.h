@@ -63,7 +63,7 @@ struct child_member {
     struct listener *listener;
     struct child *child;
     struct accept_way way; /* in use when member.delivery is accept_delivery */
-    bool bound;            /* by BIND: the program does not know of the master */
+    bool bound;            /* the program does not know of the master: by BIND, or Node */
     bool listening;        /* clients may come */
     bool leaving;          /* given up by the worker, which still owes answers */
 };
@@ -85,7 +85,12 @@ struct child_language {
 };
 
 /* What the child's timer is waiting for. */
-enum child_timer_step { CHILD_TIMER_LISTEN, CHILD_TIMER_DRAIN, CHILD_TIMER_KILL };
+enum child_timer_step {
+    CHILD_TIMER_LISTEN,
+    CHILD_TIMER_IDLE, /* looks again and again whether it has an open connection */
+    CHILD_TIMER_DRAIN,
+    CHILD_TIMER_KILL,
+};
 
 struct child_options {
     const struct settings *settings;
@@ -131,10 +136,12 @@ struct child {
     uint32_t next_member;
     struct node_channel channel;
     bool has_channel;
+    const char *preload;   /* the library that it was to load, or NULL */
     uint64_t handles_sent; /* NODE_HANDLE lines, and the answers to them, which come in order */
     uint64_t handles_answered;
     uv_timer_t timer; /* listen timeout; then the steps of draining */
     enum child_timer_step timer_step;
+    uint64_t drain_until_ms; /* while the step is CHILD_TIMER_IDLE */
     struct output_source output;
     struct output_source error;
     unsigned open_handles; /* what must be closed before the memory may go */
@@ -154,8 +161,9 @@ int child_start(struct child **ret_child, const struct child_options *options,
 /* The worker joins the rotation with all its members, now and in future. */
 void child_serve(struct child *child, uint64_t now_ms);
 
-/* Out of the rotation, then asked to end; forced after the timeouts. What it has not accepted goes
- * to the other workers. Harmless when it drains already. */
+/* Out of the rotation, then asked to end; forced after the timeouts. A program that does not know
+ * of the master is asked when its connections are closed, or drain_timeout has passed. What it has
+ * not accepted goes to the other workers. Harmless when it drains already. */
 void child_drain(struct child *child, uint64_t now_ms);
 
 /* The same for the end of all, when there are no others: it serves whoever it was sent first. */

@@ -146,7 +146,7 @@ static void trace_reply(const struct child *child, const struct worker_reply *an
 
 /* --- requests --- */
 
-static int open_way(struct child *child, struct child_member *member) {
+int native_worker_open_way(struct child *child, struct child_member *member) {
     const struct listener *listener = member->listener;
     int result;
 
@@ -207,7 +207,7 @@ static bool is_shared(const struct child_member *member) {
 
 /* An accept socket for a new member, or the member is removed again. */
 static int open_way_or_remove(struct child *child, struct child_member *member) {
-    int result = open_way(child, member);
+    int result = native_worker_open_way(child, member);
 
     if (result < 0)
         child_remove_member(child, member, true, false);

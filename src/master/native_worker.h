@@ -35,6 +35,9 @@ struct native_bind {
 int native_worker_bind(struct child *child, const struct native_bind *wanted,
                        struct child_member **ret_member);
 
+/* Gives a member an accept socket (member->way). 0 or a UV_E*. */
+int native_worker_open_way(struct child *child, struct child_member *member);
+
 /* Clients may come for the member of this number. 0, or the UV_E* of listen(2). */
 int native_worker_listen(struct child *child, uint32_t id, int backlog);
 

@@ -5,6 +5,8 @@
 #include "master/child.h"
 #include "master/client.h"
 #include "master/dispatcher.h"
+#include "master/native_worker.h"
+#include "master/process_stats.h"
 #include "policy/policy.h"
 
 #include <arpa/inet.h>
@@ -162,8 +164,9 @@ static void send_listen_reply(struct child *child, const struct node_message *qu
             reply.address_length = listener->bound_length;
         }
     }
-    if (member && !member->member.delivery) {
-        descriptor = member->listener->descriptor;
+    if (member && member->member.delivery != &inline_delivery) {
+        descriptor =
+            member->member.delivery ? member->way.socket.worker : member->listener->descriptor;
         child->handles_sent++;
         node_message_shared_reply(&line, &reply, member->listener->key.kind == LISTENER_UDP,
                                   sequence);
@@ -171,6 +174,25 @@ static void send_listen_reply(struct child *child, const struct node_message *qu
         node_message_listen_reply(&line, &reply, sequence);
     }
     send_buffer(child, &line, descriptor);
+}
+
+/* The worker gets its clients by accept socket where it can, for the preload library must make that
+ * look like a listening socket; else inline, on the channel. */
+static int choose_delivery(struct child *child, struct child_member *member) {
+    const struct listener *listener = member->listener;
+    bool fast = child->settings->intercept == SETTINGS_INTERCEPT_NODE_FAST &&
+                listener->key.kind == LISTENER_TCP && child->preload &&
+                process_has_mapped(child->pid, child->preload);
+
+    if (listener->shared)
+        return 0;
+    if (fast) {
+        member->bound = true;
+        return native_worker_open_way(child, member);
+    }
+    member->member.delivery = &inline_delivery;
+    member->member.way = child;
+    return 0;
 }
 
 static void on_query(struct child *child, const struct node_message *query) {
@@ -186,13 +208,15 @@ static void on_query(struct child *child, const struct node_message *query) {
         return; /* everything ends: the worker is told to, so that no error of its own covers the
                    reason */
     child->bind_failed = result < 0;
-    if (member && member->listener->dispatcher.policy && key.kind != LISTENER_UDP &&
-        !member->listener->dispatcher.policy->type->shared) {
-        member->member.delivery = &inline_delivery;
-        member->member.way = child;
+    if (member) {
+        result = choose_delivery(child, member);
+        if (result < 0) {
+            child_remove_member(child, member, true, false);
+            member = NULL;
+        }
     }
     send_listen_reply(child, query, member, result);
-    if (member)
+    if (member && !member->bound) /* else when it calls listen(2) */
         child_join_member(child, member);
 }
 
