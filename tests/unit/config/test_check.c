@@ -202,6 +202,42 @@ static void test_the_command(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
+static void test_the_kind_is_chosen_by_the_program(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    set(&settings.listen, "8080");
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.intercept, SETTINGS_INTERCEPT_LISTEN_FDS);
+    settings.intercept = SETTINGS_INTERCEPT_PRELOAD;
+    assert_int_equal(settings_check(&settings, error), UV_EINVAL);
+    assert_non_null(strstr(error, "--listen is for --intercept listen-fds"));
+    free(settings.listen);
+    settings.listen = NULL;
+    settings.intercept = SETTINGS_INTERCEPT_LISTEN_FDS;
+    assert_int_equal(settings_check(&settings, error), UV_EINVAL);
+    assert_non_null(strstr(error, "needs --listen"));
+}
+
+static void check_hard_limit(enum settings_intercept intercept, uint64_t expected) {
+    settings_clear(&settings);
+    set(&settings.script, "sh");
+    settings.intercept = intercept;
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.kill_stuck_after_ms, expected);
+}
+
+static void test_only_event_loops_are_killed_for_being_stuck(void **state) {
+    (void)state;
+    check_hard_limit(SETTINGS_INTERCEPT_NODE, 60000);
+    check_hard_limit(SETTINGS_INTERCEPT_NODE_FAST, 60000);
+    check_hard_limit(SETTINGS_INTERCEPT_NATIVE, 60000);
+    check_hard_limit(SETTINGS_INTERCEPT_PRELOAD, 0);
+    check_hard_limit(SETTINGS_INTERCEPT_NONE, 0);
+    settings.kill_stuck_after_ms = 5000;
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.kill_stuck_after_ms, 5000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(lists_end_with_null),
@@ -213,6 +249,8 @@ int main(void) {
         TEST(a_working_directory_that_is_none_is_refused),
         TEST(a_file_is_no_working_directory),
         TEST(the_command),
+        TEST(the_kind_is_chosen_by_the_program),
+        TEST(only_event_loops_are_killed_for_being_stuck),
     };
 
     return cmocka_run_group_tests(tests, create_directory, remove_directory);

@@ -11,6 +11,7 @@
 
 #include <arpa/inet.h>
 #include <sys/un.h>
+#include <uv.h>
 
 static void check(const void *address, size_t length, const char *expected) {
     char text[ADDRESS_TEXT_MAX];
@@ -64,11 +65,44 @@ static void test_a_text_of_many_escapes_is_cut(void **state) {
     assert_string_equal(text + strlen(text) - 3, "...");
 }
 
+static void check_parsed(const char *text, const char *expected) {
+    struct sockaddr_storage address;
+    char described[ADDRESS_TEXT_MAX];
+    socklen_t length;
+
+    assert_int_equal(address_parse(text, &address, &length), 0);
+    address_describe((struct sockaddr *)&address, length, described);
+    assert_string_equal(described, expected);
+}
+
+static void test_what_is_typed_is_understood(void **state) {
+    static const char *const wrong[] = {
+        "",       ":",       "0",        "65536",     "-1",     "80x", "localhost:80", "[::1]80",
+        "[::1]:", "[::1:80", "1.2.3:80", "1.2.3.4:0", "a/path", ":80", "[]:80"};
+    struct sockaddr_storage address;
+    char path[128];
+    socklen_t length;
+
+    (void)state;
+    check_parsed("8080", "[::]:8080");
+    check_parsed("127.0.0.1:80", "127.0.0.1:80");
+    check_parsed("[::1]:65535", "[::1]:65535");
+    check_parsed("/run/app.sock", "/run/app.sock");
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(address_parse(wrong[i], &address, &length), UV_EINVAL);
+    memset(path, '/', sizeof path);
+    path[108] = '\0';
+    assert_int_equal(address_parse(path, &address, &length), UV_EINVAL);
+    path[107] = '\0';
+    assert_int_equal(address_parse(path, &address, &length), 0);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_internet_addresses),
         cmocka_unit_test(test_unix_addresses),
         cmocka_unit_test(test_a_text_of_many_escapes_is_cut),
+        cmocka_unit_test(test_what_is_typed_is_understood),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,168 @@
+#include "master/process_sockets.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* A worker: leads a session, and has a child that does what the worker is asked to, so that both
+ * are looked at. It says "done" on `said` and sleeps until it is killed. */
+struct worker {
+    pid_t pid;
+    int said[2];
+};
+
+static void idle(const struct worker *worker) {
+    assert_int_equal(write(worker->said[1], "", 1), 1);
+    for (;;)
+        pause();
+}
+
+static void start(struct worker *worker, void (*work)(void)) {
+    char byte;
+
+    assert_int_equal(pipe(worker->said), 0);
+    worker->pid = fork();
+    assert_true(worker->pid >= 0);
+    if (worker->pid == 0) {
+        setsid();
+        if (fork() == 0) {
+            work();
+            idle(worker);
+        }
+        for (int descriptor = 3; descriptor < 64; descriptor++)
+            close(descriptor); /* the child alone has them */
+        for (;;)
+            pause();
+    }
+    assert_int_equal(read(worker->said[0], &byte, 1), 1);
+}
+
+static void end(struct worker *worker) {
+    kill(-worker->pid, SIGKILL);
+    assert_int_equal(waitpid(worker->pid, NULL, 0), worker->pid);
+    close(worker->said[0]);
+    close(worker->said[1]);
+}
+
+static uint16_t port;
+static int listening = -1;
+static int connected = -1;
+
+static void open_listening(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    listening = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(bind(listening, (struct sockaddr *)&address, length), 0);
+    assert_int_equal(listen(listening, 8), 0);
+    assert_int_equal(getsockname(listening, (struct sockaddr *)&address, &length), 0);
+    port = ntohs(address.sin_port);
+}
+
+static void open_connection(void) {
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    connected = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(connected, (struct sockaddr *)&address, sizeof address), 0);
+}
+
+static void do_nothing(void) {
+}
+
+static void close_listening(void) {
+    close(listening);
+}
+
+static void accept_one(void) {
+    assert_true(accept(listening, NULL, NULL) >= 0);
+}
+
+static ino_t inode_of(int descriptor) {
+    struct stat status;
+
+    assert_int_equal(fstat(descriptor, &status), 0);
+    return status.st_ino;
+}
+
+static void test_who_holds_a_socket(void **state) {
+    struct worker worker;
+
+    (void)state;
+    open_listening();
+    start(&worker, do_nothing);
+    assert_true(process_session_holds(worker.pid, inode_of(listening)));
+    end(&worker);
+    start(&worker, close_listening);
+    assert_false(process_session_holds(worker.pid, inode_of(listening)));
+    assert_true(process_session_holds(getpid(), inode_of(listening)));
+    end(&worker);
+    close(listening);
+}
+
+static void test_who_listens(void **state) {
+    struct worker worker;
+
+    (void)state;
+    start(&worker, do_nothing);
+    assert_int_equal(process_session_listener(worker.pid), 0);
+    end(&worker);
+    start(&worker, open_listening);
+    assert_true(process_session_listener(worker.pid) > worker.pid); /* its child */
+    end(&worker);
+}
+
+static void test_open_connections_are_counted(void **state) {
+    struct worker worker;
+
+    (void)state;
+    open_listening();
+    open_connection();
+    start(&worker, accept_one);
+    assert_int_equal(process_session_connections(worker.pid, port), 1);
+    assert_int_equal(process_session_connections(worker.pid, (uint16_t)(port + 1)), 0);
+    shutdown(connected, SHUT_WR); /* the worker may still answer */
+    assert_int_equal(process_session_connections(worker.pid, port), 1);
+    end(&worker);
+    close(connected);
+    close(listening);
+}
+
+static void test_a_process_that_is_gone_holds_nothing(void **state) {
+    struct worker worker;
+
+    (void)state;
+    open_listening();
+    start(&worker, do_nothing);
+    end(&worker);
+    assert_false(process_session_holds(worker.pid, inode_of(listening)));
+    assert_int_equal(process_session_listener(worker.pid), 0);
+    assert_int_equal(process_session_connections(worker.pid, port), 0);
+    close(listening);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_who_holds_a_socket),
+        cmocka_unit_test(test_who_listens),
+        cmocka_unit_test(test_open_connections_are_counted),
+        cmocka_unit_test(test_a_process_that_is_gone_holds_nothing),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
