@@ -9,6 +9,7 @@
 #define DEFAULT_BACKLOG 511   /* Node's */
 #define WAIT_LIMIT_MS   60000 /* a client that no worker takes for so long is let go */
 #define STUCK_SAID_MS   10000 /* how often it is said that a worker is stuck */
+#define STUCK_LONG_MS   5000  /* after which it is said of a server that is no event loop */
 
 void listener_set_init(struct listener_set *set, const struct listener_set_options *options,
                        void (*on_closed)(void *owner), void *owner) {
@@ -49,11 +50,7 @@ static void on_taken_back(void *owner, struct client *client, struct member *mem
     connection_watch_remove(set->options.watch, client->cookie);
 }
 
-static void on_stuck(void *owner, struct member *member, uint64_t held_ms) {
-    struct child *child = member->child;
-
-    (void)owner;
-    child->stuck_total++;
+static void complain_of_stuck(struct child *child, uint64_t held_ms) {
     if (child->stuck_said_ms && clock_ms() - child->stuck_said_ms < STUCK_SAID_MS)
         return;
     child->stuck_said_ms = clock_ms();
@@ -62,14 +59,39 @@ static void on_stuck(void *owner, struct member *member, uint64_t held_ms) {
         child->slot, (int)child->pid, (unsigned long long)held_ms);
 }
 
+/* An event loop should never be held up. A server that does one thing after the other is, by each
+ * request that takes its time. */
+static bool is_event_loop(const struct child *child) {
+    return child->has_channel || child->settings->intercept == SETTINGS_INTERCEPT_NATIVE;
+}
+
+static void on_stuck(void *owner, struct member *member, uint64_t held_ms) {
+    struct child *child = member->child;
+
+    (void)owner;
+    child->stuck_total++;
+    if (is_event_loop(child))
+        complain_of_stuck(child, held_ms);
+}
+
 /* A worker that has closed its accept socket looks stuck, for our copy keeps that open. */
+static void examine(struct member *member) {
+    struct child *child = member->child;
+    uint64_t held_ms = clock_ms() - member->progress_ms;
+
+    if (child_check_member(child, LIST_ENTRY(member, struct child_member, member)))
+        return;
+    if (!is_event_loop(child) && held_ms >= STUCK_LONG_MS)
+        complain_of_stuck(child, held_ms);
+}
+
 static void on_examine(void *owner, struct listener *listener) {
     (void)owner;
     for (uint32_t slot = 0; slot < listener->dispatcher.capacity; slot++) {
         struct member *member = listener->dispatcher.seats[slot];
 
         if (member && member->stuck)
-            child_check_member(member->child, LIST_ENTRY(member, struct child_member, member));
+            examine(member);
     }
 }
 
