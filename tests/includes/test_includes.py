@@ -18,6 +18,8 @@ FOLDERS = {
 }
 FILES = {
     "worker/worker.c": {"baton/worker.h", "ipc/native_protocol.h"},
+    **{f"worker/{path.name}": {"worker", "ipc/native_protocol.h"}
+       for path in (ROOT / "src" / "worker").glob("preload*.[ch]")},
     "main.c": {"base", "cli", "master", "worker"},
 }
 
