@@ -33,6 +33,17 @@ SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime
 FRUGAL = {"ASAN_OPTIONS": "quarantine_size_mb=0:thread_local_quarantine_size_kb=0"}
 
 
+def kind_of(script):
+    """What a program gets beside the test's own flags. The sanitizers are in native_worker, too,
+    and want no other library before them. BATON_NODE_INTERCEPT runs the tests of Node with another
+    kind than the default."""
+    if str(script) == "native_worker":
+        return ["--intercept", "native"]
+    if os.environ.get("BATON_NODE_INTERCEPT") and str(script).endswith((".js", ".mjs")):
+        return ["--intercept", os.environ["BATON_NODE_INTERCEPT"]]
+    return []
+
+
 class App:
     """One primary with its workers, run in `directory`. Close it: nothing of it is left then.
 
@@ -46,6 +57,8 @@ class App:
         self._quiet = quiet or primary == "serve"
         self.mark = f"{MARK}={uuid.uuid4()}"
         flags = ["-i", str(instances), *map(str, flags)]
+        if primary == "baton" and "--intercept" not in flags:
+            flags += kind_of(script)
         if policy:
             flags += ["--policy", policy]
         if window:
