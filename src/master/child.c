@@ -359,8 +359,11 @@ int child_add_member(struct child *child, const struct child_listen_request *req
 bool child_check_member(struct child *child, struct child_member *member) {
     struct stat status;
 
-    if (!member->bound || member->leaving || member->member.delivery != &accept_delivery ||
-        fstat(member->way.socket.worker, &status) < 0 ||
+    if (!member->bound || member->leaving || member->member.delivery != &accept_delivery)
+        return false;
+    if (child->has_channel && !member->listening)
+        return false; /* still on its way to the worker */
+    if (fstat(member->way.socket.worker, &status) < 0 ||
         process_session_holds(child->pid, status.st_ino))
         return false;
     child_remove_member(child, member, true, false);
