@@ -110,6 +110,7 @@ int preload_accept(int listener, void *address, socklen_t *length, int flags) {
 
     if (client < 0)
         return client;
+    preload_test_cancel();
     do {
         client = take_record(listener, flags, &record);
         if (client == -EAGAIN)

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/time.h>
 
 #ifndef IPPROTO_MPTCP
@@ -60,6 +61,17 @@ static int replace(int descriptor, int socket, const struct settings *settings) 
     return 0;
 }
 
+/* Of an address: callers may pass more, as a whole struct sockaddr_storage, and of an IPv6 address
+ * less, without the scope, which is what the kernel takes at the least. */
+static socklen_t whole_length(int family) {
+    return family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
+}
+
+static socklen_t least_length(int family) {
+    return family == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_scope_id)
+                              : sizeof(struct sockaddr_in);
+}
+
 /* Whether it is the address of a port. */
 static bool names_port(const void *address, socklen_t length, int *ret_family) {
     struct sockaddr_in start; /* the port is at the same place in both families */
@@ -68,7 +80,9 @@ static bool names_port(const void *address, socklen_t length, int *ret_family) {
         return false;
     preload_copy(&start, address, sizeof(start));
     *ret_family = start.sin_family;
-    return (start.sin_family == AF_INET || start.sin_family == AF_INET6) && start.sin_port != 0;
+    if (start.sin_family != AF_INET && start.sin_family != AF_INET6)
+        return false;
+    return start.sin_port != 0 && length >= least_length(start.sin_family);
 }
 
 static int option_of(int descriptor, int option) {
@@ -190,7 +204,7 @@ static int take_place(int descriptor, const struct settings *settings,
     return 0;
 }
 
-static int bind_by_master(int descriptor, const void *address, socklen_t length) {
+static int bind_by_master(int descriptor, int family, const void *address, socklen_t length) {
     struct native_request request;
     struct preload_answer answer;
     struct settings settings;
@@ -200,8 +214,9 @@ static int bind_by_master(int descriptor, const void *address, socklen_t length)
     preload_clear(&request, sizeof(request));
     request.type = NATIVE_BIND;
     request.flags = option_of(descriptor, SO_REUSEPORT) > 0 ? NATIVE_REUSE_PORT : 0;
-    request.address_length = length;
-    preload_copy(request.address, address, length);
+    request.address_length = whole_length(family);
+    preload_copy(request.address, address,
+                 length < request.address_length ? length : request.address_length);
     error = preload_ask_master(&request, descriptor, &answer);
     if (error < 0)
         return error;
@@ -219,7 +234,7 @@ int preload_bind(int descriptor, const void *address, socklen_t length) {
     if (!names_port(address, length, &family) || !is_unbound_tcp(descriptor, family))
         return system_bind(descriptor, address, length);
     preload_close_kept();
-    return bind_by_master(descriptor, address, length);
+    return bind_by_master(descriptor, family, address, length);
 }
 
 int preload_retrieve(int descriptor, uint32_t listener) {
