@@ -1,0 +1,287 @@
+"""Unmodified programs under the preload library when something goes wrong: workers that die, stop,
+close, are busy or full, and a master that is killed."""
+import os
+import re
+import signal
+import threading
+import time
+
+import pytest
+
+from support import procfs
+from support.clients import Crowd, Load, ask, ask_more, get, open_socket, outcomes
+from support.wait import until
+
+SERVER = "drop_in_server"
+MODES = ["blocking", "poll", "edge"]
+PATIENT = ["--slow-after", 20_000]
+BURN_MS = 2000
+TABLE = 64  # descriptors, where a worker is to have few
+
+
+def start_server(start, mode, instances=2, flags=(), **options):
+    return start("baton", SERVER, instances=instances, arguments=[mode],
+                 flags=["--intercept", "preload", *flags], policy="rr", **options)
+
+
+def stop_process(pid):
+    os.kill(pid, signal.SIGSTOP)
+    until(lambda: procfs.state(pid) == "T", 5, "a stopped process")
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not procfs.alive(pid), 5, "the end of the killed")
+
+
+def pids_of(replies):
+    assert outcomes(replies) == {"ok": len(replies)}
+    return {reply.json()["pid"] for reply in replies}
+
+
+def client_of(app, slot):
+    """A connection that this worker has accepted."""
+    while True:
+        client = open_socket(app.port)
+        if ask_more(client).json()["slot"] == slot:
+            return client
+        client.close()
+
+
+# --- death ---
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_kill_of_a_worker_with_clients_in_its_window(start, mode):
+    """It was stopped before it could accept them: another answers them all."""
+    app = start_server(start, mode, flags=PATIENT, window=16)
+    victim = app.workers()[0]
+    stop_process(victim)
+    crowd = Crowd(app.port, 60)
+    app.wait_status(lambda now: now.worker(victim).waiting >= 15)
+    os.kill(victim, signal.SIGKILL)
+    assert victim not in pids_of(crowd.finish())
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_kill_under_load(start, mode):
+    """Only what the killed had accepted is lost: a blocking server has one client, the others at
+    most one for each thread of the load."""
+    threads, kills = 8, 5
+    app = start_server(start, mode, 4)
+    with Load(app.port, threads=threads, timeout=3) as load:
+        for number in range(kills):
+            load.wait_more(100)
+            victim = app.status().slot(number % 4).pid
+            os.kill(victim, signal.SIGKILL)
+            app.wait_replaced([victim])
+        load.wait_more(100)
+    counts = outcomes(load.replies)
+    assert set(counts) <= {"ok", "reset"}, counts
+    assert counts.get("reset", 0) <= kills * (1 if mode == "blocking" else threads), counts
+    assert app.status().total("restarts") == kills
+
+
+def test_all_workers_restarting(start):
+    """Clients wait, none is refused, and the first worker that is back serves."""
+    app = start_server(start, "poll", flags=["--restart-delay", 500])
+    victims = app.workers()
+    for victim in victims:
+        kill(victim)
+    crowd = Crowd(app.port, 100)
+    assert crowd.read(0.2) == []
+    assert not pids_of(crowd.finish()) & set(victims)
+
+
+def test_reload_under_load(start):
+    app = start_server(start, "poll", 3)
+    before = set(app.workers())
+    with Load(app.port, threads=4) as load:
+        load.wait_more(50)
+        app.signal(signal.SIGHUP)
+        app.wait_status(lambda now: now.reloads == 1)
+        load.wait_more(50)
+    counts = outcomes(load.replies)
+    assert set(counts) <= {"ok", "reset"}, counts
+    assert not before & set(app.workers())
+
+
+# --- giving the listener up ---
+
+
+def test_clients_queued_at_a_worker_that_closes(start):
+    """It was busy while they came, and then closes its listener: they go to the other."""
+    app = start_server(start, "poll", flags=PATIENT, window=16)
+    retiring = client_of(app, 0)
+    retiring.sendall(b"GET /burn-and-close/400 HTTP/1.1\r\n\r\n")
+    app.wait_events("blocking", slot=0)
+    crowd = Crowd(app.port, 40)
+    app.wait_status(lambda now: now.slot(0).waiting >= 15)
+    other = app.status().slot(1).pid
+    assert pids_of(crowd.finish()) == {other}
+    assert pids_of([get(app.port) for _ in range(20)]) == {other}
+    retiring.recv(65536)
+    assert ask_more(retiring, "/listen/0").outcome == "ok"
+    app.wait_events("listening", count=2, slot=0)
+    until(lambda: get(app.port).json()["slot"] == 0, 5, app.transcript)
+    assert len(pids_of([get(app.port) for _ in range(20)])) == 2
+
+
+@pytest.mark.parametrize("way", [0, 1, 2], ids=["system call", "dup2", "close_range"])
+def test_a_listener_closed_out_of_sight(start, way):
+    """Not by close(), which is all that the library sees: nobody waits for that worker, and it is
+    not taken for one that hangs."""
+    app = start_server(start, "poll", flags=["--kill-stuck-after", 700])
+    retiring, other = (app.status().slot(slot).pid for slot in range(2))
+    kept = client_of(app, 0)
+    assert ask_more(kept, f"/close-unseen/{way}").outcome == "ok"
+    assert pids_of(Crowd(app.port, 60).finish()) == {other}
+    assert pids_of([get(app.port) for _ in range(20)]) == {other}
+    time.sleep(1)
+    assert procfs.alive(retiring)
+    assert ask(kept).json()["pid"] == retiring
+
+
+# --- stuck and busy ---
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_stopped_worker_keeps_nobody_waiting(start, mode):
+    """What it holds is taken back, it is reported, and it is back in rotation when it goes on."""
+    app = start_server(start, mode)
+    stopped, working = app.workers()
+    stop_process(stopped)
+    assert pids_of(Crowd(app.port, 60).finish()) == {working}
+    status = app.status()
+    assert (status.worker(stopped).stuck, status.worker(working).stuck) == (1, 0)
+    assert status.worker(stopped).returned >= 1
+    os.kill(stopped, signal.SIGCONT)
+    until(lambda: get(app.port).json()["pid"] == stopped, 5, app.transcript)
+    assert len(pids_of([get(app.port) for _ in range(20)])) == 2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_a_busy_worker_keeps_nobody_waiting(start, mode):
+    """One of two is in a loop: 60 requests meanwhile are answered within a fifth of it."""
+    app = start_server(start, mode, window=16)
+    began = time.monotonic()
+    burning = Crowd(app.port, 1, f"/burn/{BURN_MS}")
+    app.wait_events("blocking")
+    crowd_began = time.monotonic()
+    assert outcomes(Crowd(app.port, 60).finish()) == {"ok": 60}
+    taken = time.monotonic() - crowd_began
+    assert outcomes(burning.finish()) == {"ok": 1}
+    assert taken < 0.2 * (time.monotonic() - began)
+
+
+def test_threads_that_ask_beside_a_busy_worker(start):
+    """The same, one request at a time: none waits for the end of the loop."""
+    app = start_server(start, "edge", window=16)
+    burning = Crowd(app.port, 1, f"/burn/{BURN_MS}")
+    app.wait_events("blocking")
+    seconds = []
+
+    def ask_one():
+        began = time.monotonic()
+        assert get(app.port).outcome == "ok"
+        seconds.append(time.monotonic() - began)
+
+    threads = [threading.Thread(target=ask_one) for _ in range(60)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(10)
+    assert len(seconds) == 60
+    assert max(seconds) < 0.2 * BURN_MS / 1000
+    assert outcomes(burning.finish()) == {"ok": 1}
+
+
+# --- full tables ---
+
+
+def fill_table(app, slot):
+    """A connection to that worker, whose end makes room for one descriptor."""
+    kept = client_of(app, slot)
+    assert ask_more(kept, f"/fill/{TABLE}").outcome == "ok"
+    return kept
+
+
+@pytest.mark.parametrize("mode", ["poll", "edge"])
+def test_one_worker_out_of_descriptors(start, mode):
+    """accept() says EMFILE, the other one serves whom it cannot, and it is not offered them again
+    and again."""
+    app = start_server(start, mode)
+    kept = fill_table(app, 0)
+    poor, other = (app.status().slot(number).pid for number in range(2))
+    began = time.monotonic()
+    assert pids_of(Crowd(app.port, 60).finish()) == {other}
+    assert app.events("full", pid=poor)
+    time.sleep(0.5)
+    assert pids_of([get(app.port) for _ in range(20)]) == {other}
+    assert app.status().worker(poor).returned <= 16 + 20 * (time.monotonic() - began)
+    assert ask(kept).outcome == "ok"
+    kept.close()
+    until(lambda: get(app.port).json()["pid"] == poor, 5, app.transcript)
+
+
+def test_all_workers_out_of_descriptors(start):
+    """Whoever comes then waits, and is served when there is room."""
+    app = start_server(start, "poll")
+    kept = [fill_table(app, slot) for slot in range(2)]
+    used = procfs.cpu_seconds(app.pid)
+    crowd = Crowd(app.port, 40)
+    assert crowd.read(0.5) == []
+    assert procfs.cpu_seconds(app.pid) - used < 0.2
+    for client in kept:
+        client.close()
+    assert outcomes(crowd.finish()) == {"ok": 40}
+
+
+def test_limit_of_descriptors_in_flight(start, unprivileged):
+    """The unprivileged may not have more on their way than they may have open (ETOOMANYREFS):
+    nobody is lost, and all keep their order."""
+    app = start_server(start, "poll", instances=1, window=1024, flags=PATIENT,
+                       wrap=[*unprivileged, "prlimit", "--nofile=128:128"])
+    (worker,) = app.workers()
+    stop_process(worker)
+    crowd = Crowd(app.port, 300)
+    app.wait_status(lambda now: 32 < now.total("waiting") < 200 and now.waiting() > 0)
+    used = procfs.cpu_seconds(app.pid)
+    assert crowd.read(0.3) == []
+    assert procfs.cpu_seconds(app.pid) - used < 0.1
+    os.kill(worker, signal.SIGCONT)
+    replies = crowd.finish()
+    assert outcomes(replies) == {"ok": 300}
+    assert [reply.json()["number"] for reply in replies] == list(range(1, 301))
+
+
+# --- the master's death ---
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_master_killed(start, mode):
+    """Workers serve whom they have, and neither spin nor print: nothing tells them."""
+    app = start_server(start, mode, flags=PATIENT)
+    workers = app.workers()
+    for worker in workers:
+        stop_process(worker)
+    crowd = Crowd(app.port, 20)
+    app.wait_status(lambda now: now.total("waiting") == 20)
+    app.signal(signal.SIGKILL)
+    app.wait_exit()
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    assert outcomes(crowd.finish()) == {"ok": 20}
+    alive = [worker for worker in workers if procfs.alive(worker)]
+    used = {worker: procfs.cpu_seconds(worker) for worker in alive}
+    written = {worker: bytes_written(worker) for worker in alive}
+    time.sleep(0.6)
+    for worker in filter(procfs.alive, alive):
+        assert procfs.cpu_seconds(worker) - used[worker] <= 0.1
+        assert bytes_written(worker) - written[worker] < 1000
+
+
+def bytes_written(pid):
+    """What the process has written, to files, pipes and sockets that it used write() for."""
+    with open(f"/proc/{pid}/io", encoding="ascii") as counters:
+        return int(re.search(r"wchar: (\d+)", counters.read()).group(1))
