@@ -8,6 +8,7 @@ import pytest
 
 from support import procfs
 from support.clients import Crowd, Load, get, open_socket, outcomes, read_reply, request_bytes
+from support.primary import by_accept_socket
 from support.wait import until
 
 
@@ -136,6 +137,8 @@ def hand_one_to_the_blocked(app):
 @pytest.mark.parametrize("instances", [1, 2])
 def test_kill_before_the_acknowledgement(start, primary, instances):
     """Under Node's primary that client hangs for ever; under Baton another worker serves it."""
+    if by_accept_socket(primary) and instances > 1:
+        pytest.skip("no client waits for a blocked worker when there is another one")
     app = start(primary, "routes.js", instances=instances)
     victim, lost, waiting = hand_one_to_the_blocked(app)
     os.kill(victim, signal.SIGKILL)
@@ -155,8 +158,12 @@ def test_kill_with_many_unacknowledged(start):
     victim = app.workers()[0]
     os.kill(victim, signal.SIGSTOP)
     crowd = Crowd(app.port, 40, "/whoami")
-    assert outcomes(crowd.read(1)) == {"ok": 32}
-    assert app.status().worker(victim).handed == 8
+    if by_accept_socket("baton"):
+        assert outcomes(crowd.read(1)) == {"ok": 40}
+        assert app.status().worker(victim).returned == 8
+    else:
+        assert outcomes(crowd.read(1)) == {"ok": 32}
+        assert app.status().worker(victim).handed == 8
     os.kill(victim, signal.SIGKILL)
     assert outcomes(crowd.finish()) == {"ok": 40}
     app.wait_replaced([victim])

@@ -44,6 +44,12 @@ def kind_of(script):
     return []
 
 
+def by_accept_socket(primary):
+    """Whether Node's clients come so: what a worker has not received is taken back from it, and
+    what it does with a client that it has, its `maxConnections` say, the master does not know."""
+    return primary == "baton" and os.environ.get("BATON_NODE_INTERCEPT") == "node-fast"
+
+
 class App:
     """One primary with its workers, run in `directory`. Close it: nothing of it is left then.
 
