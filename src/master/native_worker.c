@@ -102,28 +102,42 @@ static const char *type_name(uint16_t type) {
     return names[type < sizeof names / sizeof names[0] ? type : 0];
 }
 
-static bool is_option(uint16_t type) {
+static bool has_option(uint16_t type) {
     return type == NATIVE_GET_OPTION || type == NATIVE_SET_OPTION;
 }
 
+static void describe_address(const uint8_t *bytes, uint32_t length, char text[ADDRESS_TEXT_MAX]) {
+    text[0] = '\0';
+    if (length >= sizeof(sa_family_t))
+        address_describe((const struct sockaddr *)(const void *)bytes, (socklen_t)length, text);
+}
+
+/* Names what the request's type gives a meaning to, and nothing else. */
 static void trace_request(const struct child *child, const struct worker_request *asked) {
     const struct native_request *request = asked->message;
     struct trace_message message = {.length = sizeof *request, .descriptor = asked->descriptor};
-    char address[ADDRESS_TEXT_MAX] = "";
+    const char *name = type_name(request->type);
+    char address[ADDRESS_TEXT_MAX];
 
     if (!child->settings->trace)
         return;
-    if (is_option(request->type)) {
-        trace(child, &message, "%s listener %u level %u option %d, %u bytes",
-              type_name(request->type), request->listener, request->flags, request->value,
-              request->address_length);
+    if (has_option(request->type)) {
+        trace(child, &message, "%s listener %u level %u option %d, %u bytes", name,
+              request->listener, request->flags, request->value, request->address_length);
         return;
     }
-    if (request->address_length >= sizeof(sa_family_t))
-        address_describe((const struct sockaddr *)(const void *)request->address,
-                         request->address_length, address);
-    trace(child, &message, "%s listener %u value %d %s", type_name(request->type),
-          request->listener, request->value, address);
+    describe_address(request->address, request->address_length, address);
+    if (request->type == NATIVE_LISTEN && request->address_length > 0)
+        trace(child, &message, "%s %s backlog %d", name, address, request->value);
+    else if (request->type == NATIVE_LISTEN)
+        trace(child, &message, "%s listener %u backlog %d", name, request->listener,
+              request->value);
+    else if (request->type == NATIVE_BIND || request->type == NATIVE_READY)
+        trace(child, &message, "%s %s", name, address);
+    else if (request->type == NATIVE_LOAD)
+        trace(child, &message, "%s %d", name, request->value);
+    else
+        trace(child, &message, "%s listener %u", name, request->listener);
 }
 
 static void trace_reply(const struct child *child, const struct worker_reply *answer) {
@@ -132,16 +146,21 @@ static void trace_reply(const struct child *child, const struct worker_reply *an
                                     .length = sizeof *reply,
                                     .descriptor = answer->count > 0 ? answer->descriptors[0] : -1};
     char address[ADDRESS_TEXT_MAX] = "";
+    char more[48] = "";
 
     if (!child->settings->trace)
         return;
-    if (!is_option(reply->type) && reply->address_length >= sizeof(sa_family_t))
-        address_describe((const struct sockaddr *)(const void *)reply->address,
-                         reply->address_length, address);
-    trace(child, &message, "reply to %s: %s%s%s listener %u %s", type_name(reply->type),
+    if (!has_option(reply->type))
+        describe_address(reply->address, reply->address_length, address);
+    if (address[0])
+        snprintf(more, sizeof more, " listener %u", reply->listener);
+    if (answer->count > 1)
+        snprintf(more, sizeof more, " listener %u, and fd %d, our end,", reply->listener,
+                 answer->descriptors[1]);
+    trace(child, &message, "reply to %s: %s%s%s%s %s", type_name(reply->type),
           reply->error ? uv_err_name(reply->error) : "done",
           reply->flags & NATIVE_SHARED ? ", shared" : "",
-          reply->flags & NATIVE_PRIVATE ? ", private" : "", reply->listener, address);
+          reply->flags & NATIVE_PRIVATE ? ", private" : "", more, address);
 }
 
 /* --- requests --- */
