@@ -5,9 +5,10 @@
  *     bench_floor PORT WORKERS READ_AT WORKER_PROGRAM
  *
  * READ_AT is how many clients a worker must hold un-acknowledged before its acknowledgements are
- * read: 1 is a read for each client, WINDOW a read for each full window.
+ * read: 1 is a read for each client, WINDOW a read for each full window. 0 is the plain form of
+ * this loop, in which each acknowledgement is a record of its own that wakes the master.
  *
- * It is meant to be hard to beat; each of these was measured against its alternative:
+ * Without that it is meant to be hard to beat; each was measured against its alternative:
  * - one accept for each time that the listener polls readable. An accept that finds nobody costs
  *   the kernel a whole socket, file and inode, and under load most wake-ups are for one client;
  * - an acknowledgement wakes nobody, unless its worker's window is full and clients wait: they are
@@ -19,6 +20,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <spawn.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,12 +44,18 @@ struct dealer {
     unsigned read_at;
     unsigned next;
     unsigned count;
+    struct worker *awaited; /* its window is full: the listener is not watched meanwhile */
     struct worker *workers;
 };
 
 static void die(const char *what) {
     fprintf(stderr, "bench_floor: %s: %s\n", what, strerror(errno));
     exit(1);
+}
+
+/* Its channels are watched for acknowledgements all the time. */
+static bool is_plain(const struct dealer *dealer) {
+    return dealer->read_at == 0;
 }
 
 static int listen_on(unsigned port) {
@@ -69,9 +77,9 @@ static void watch(const struct dealer *dealer, int operation, int descriptor,
         die("epoll_ctl");
 }
 
-static void start_worker(struct worker *worker, char *program) {
+static void start_worker(struct worker *worker, int type, char *program) {
     int pair[2];
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+    if (socketpair(AF_UNIX, type | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
         die("socketpair");
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
@@ -119,20 +127,25 @@ static void read_acknowledgements(struct worker *worker) {
 }
 
 /* Clients wait in the kernel's line until the worker whose turn it is has acknowledged one. */
-static void wait_for(const struct dealer *dealer, struct worker *worker) {
+static void wait_for(struct dealer *dealer, struct worker *worker) {
     watch(dealer, EPOLL_CTL_MOD, dealer->listener, (struct epoll_event){0});
-    watch(dealer, EPOLL_CTL_MOD, worker->channel,
-          (struct epoll_event){.events = EPOLLIN | EPOLLONESHOT, .data.ptr = worker});
+    if (!is_plain(dealer))
+        watch(dealer, EPOLL_CTL_MOD, worker->channel,
+              (struct epoll_event){.events = EPOLLIN | EPOLLONESHOT, .data.ptr = worker});
+    dealer->awaited = worker;
 }
 
-static void resume(const struct dealer *dealer, struct worker *worker) {
+static void resume(struct dealer *dealer, struct worker *worker) {
     read_acknowledgements(worker);
+    if (worker != dealer->awaited)
+        return;
+    dealer->awaited = NULL;
     watch(dealer, EPOLL_CTL_MOD, dealer->listener, (struct epoll_event){.events = EPOLLIN});
 }
 
 static void deal_one(struct dealer *dealer) {
     struct worker *worker = &dealer->workers[dealer->next];
-    if (worker->outstanding >= dealer->read_at)
+    if (!is_plain(dealer) && worker->outstanding >= dealer->read_at)
         read_acknowledgements(worker);
     if (worker->outstanding == WINDOW) {
         wait_for(dealer, worker);
@@ -171,7 +184,7 @@ static void raise_descriptor_limit(void) {
 }
 
 int main(int argc, char **argv) {
-    if (argc != 5 || atoi(argv[2]) < 1 || atoi(argv[3]) < 1) {
+    if (argc != 5 || atoi(argv[2]) < 1 || atoi(argv[3]) < 0) {
         fprintf(stderr, "usage: bench_floor PORT WORKERS READ_AT WORKER_PROGRAM\n");
         return 2;
     }
@@ -185,9 +198,10 @@ int main(int argc, char **argv) {
         die("start");
     for (unsigned i = 0; i < dealer.count; i++) {
         struct worker *worker = &dealer.workers[i];
-        start_worker(worker, argv[4]);
+        start_worker(worker, is_plain(&dealer) ? SOCK_SEQPACKET : SOCK_STREAM, argv[4]);
         /* Watched for the end alone, until wait_for() asks for more. */
-        watch(&dealer, EPOLL_CTL_ADD, worker->channel, (struct epoll_event){.data.ptr = worker});
+        watch(&dealer, EPOLL_CTL_ADD, worker->channel,
+              (struct epoll_event){.events = is_plain(&dealer) ? EPOLLIN : 0, .data.ptr = worker});
     }
     watch(&dealer, EPOLL_CTL_ADD, dealer.listener, (struct epoll_event){.events = EPOLLIN});
     run(&dealer);

@@ -1,7 +1,8 @@
 #!/usr/bin/python3
-"""Measures Baton beside other masters, in one run and in turns, and prints one table.
+"""Measures Baton beside other masters, in one run and in turns, and prints tables.
 
     bench/run.py [--quick] [--rounds N] [--only floor,baton-c] [--json FILE]
+    bench/report.py FILE [--write docs/performance.md]     the tables once more
 
 All systems run at the same time and only one of them is busy; a round asks each of them in turn,
 so that whatever else the machine does meets all alike. Figures are medians over the rounds.
@@ -14,19 +15,19 @@ import pathlib
 import platform
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 
 import measure
+import report
 import systems
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-MODES = ("short", "keep-alive")
 SCALE_SYSTEMS = (systems.Floor, systems.BatonC)
-KILL_SYSTEMS = (systems.BatonC, systems.BatonNode, systems.Node, systems.Pm2)
+KILL_SYSTEMS = (systems.BatonC, systems.BatonPlain, systems.BatonNode, systems.BatonNodeFast,
+                systems.Node, systems.Pm2)
 KILL_PAUSE = 1.5  # s; a worker that lived less than a second may be started again more slowly
 
 
@@ -50,7 +51,7 @@ def options():
     parser.add_argument("--kills", type=int, default=15)
     parser.add_argument("--scale", default="2,8,32,128,512", help="numbers of workers, or nothing")
     parser.add_argument("--quick", action="store_true",
-                        help="a look in under a minute: 1 round of 1 s, 3 kills, 2 and 32 workers")
+                        help="a look: 1 round of 1 s, 3 kills, 2 and 32 workers")
     parser.add_argument("--json", type=pathlib.Path, help="write every sample to this file")
     if parser.parse_args().quick:
         parser.set_defaults(rounds=1, seconds=1, kills=3, scale="2,32")
@@ -94,12 +95,12 @@ class Group:
 
 def compare(running, clients, chosen):
     """{name: {mode: [sample per round]}}"""
-    samples = {system.name: {mode: [] for mode in MODES} for system in running}
+    samples = {system.name: {mode: [] for mode in report.MODES} for system in running}
     for system in running:
         clients.run(system.port, 0.5, "short")
     for number in range(chosen.rounds):
         note(f"round {number + 1} of {chosen.rounds}")
-        for mode in MODES:
+        for mode in report.MODES:
             for system in running:
                 samples[system.name][mode].append(clients.measure(system, chosen.seconds, mode))
                 time.sleep(0.1)
@@ -118,7 +119,7 @@ def kill_one(system):
 
 def kill_workers(running, kills):
     """{name: [ms]}, the systems in turns."""
-    victims = [system for system in running if isinstance(system, KILL_SYSTEMS)]
+    victims = [system for system in running if type(system) in KILL_SYSTEMS]
     samples = {system.name: [] for system in victims}
     if not victims:
         return samples
@@ -150,6 +151,17 @@ def scale(kinds, places, clients, chosen):
     return result
 
 
+def accept_calls(places, rounds):
+    """{"native": {call: [ns]}, "baton": …}, one process after the other, in turns."""
+    result = {"native": {}, "baton": {}}
+    note("accept and other calls")
+    for _ in range(rounds):
+        for where, calls in result.items():
+            for name, ns in systems.measure_accept(places, where == "baton").items():
+                calls.setdefault(name, []).append(ns)
+    return result
+
+
 def run(chosen, places):
     kinds = [kind for kind in systems.ALL if kind.name in chosen.only.split(",")]
     clients = measure.Clients(places.load, chosen.connections)
@@ -164,134 +176,11 @@ def run(chosen, places):
                           for system in running},
             "kills_ms": kill_workers(running, chosen.kills),
         }
+    if "baton-plain" in result["runs"]:
+        result["calls"] = accept_calls(places, chosen.rounds)
     result["scale"] = scale([kind for kind in SCALE_SYSTEMS if kind in kinds], places, clients,
                             chosen)
     return result
-
-
-def median(result, name, mode, figure):
-    return statistics.median(sample[figure] for sample in result["runs"][name][mode])
-
-
-def ratio(result, name, mode, figure, base):
-    """A cell of a column that compares with another system."""
-    if base not in result["runs"]:
-        return "-"
-    return f"{median(result, name, mode, figure) / median(result, base, mode, figure):.2f}"
-
-
-def table(head, rows):
-    """Markdown, aligned so that it reads well on a terminal too."""
-    widths = [max(len(row[i]) for row in [head, *rows]) for i in range(len(head))]
-    lines = [head, ["-" * widths[0]] + ["-" * (width - 1) + ":" for width in widths[1:]], *rows]
-    for line in lines:
-        cells = [line[0].ljust(widths[0])]
-        cells += [cell.rjust(width) for cell, width in zip(line[1:], widths[1:])]
-        print("| " + " | ".join(cells) + " |")
-    print()
-
-
-def comparison_row(result, name):
-    rss, pss = result["memory_kb"][name]
-    errors = sum(sample["errors"] for mode in MODES for sample in result["runs"][name][mode])
-    return [
-        result["titles"][name],
-        f"{median(result, name, 'short', 'rate'):.0f}",
-        ratio(result, name, "short", "rate", "node"),
-        f"{median(result, name, 'short', 'cost_us'):.1f}",
-        ratio(result, name, "short", "cost_us", "node"),
-        ratio(result, name, "short", "cost_us", "floor"),
-        f"{median(result, name, 'short', 'p50_us') / 1000:.2f}",
-        f"{median(result, name, 'short', 'p99_us') / 1000:.2f}",
-        f"{median(result, name, 'keep-alive', 'rate'):.0f}",
-        f"{median(result, name, 'keep-alive', 'cost_us'):.3f}",
-        f"{median(result, name, 'keep-alive', 'p50_us') / 1000:.2f}",
-        f"{median(result, name, 'keep-alive', 'p99_us') / 1000:.2f}",
-        f"{rss / 1024:.1f}",
-        f"{pss / 1024:.1f}",
-        str(errors),
-    ]
-
-
-def print_comparison(result):
-    head = ["master", "conn/s", "× node", "master µs/conn", "× node", "× floor", "p50 ms", "p99 ms",
-            "keep-alive req/s", "master µs/req", "p50 ms", "p99 ms", "RSS MB", "PSS MB", "errors"]
-    table(head, [comparison_row(result, name) for name in result["runs"]])
-
-
-def print_kills(result):
-    rows = [[result["titles"][name], f"{statistics.median(values):.2f}", f"{max(values):.2f}",
-             str(len(values))] for name, values in result["kills_ms"].items() if values]
-    if rows:
-        table(["kill -9 to the replacement's start", "median ms", "max ms", "kills"], rows)
-
-
-def scale_cost(result, name):
-    """[median µs] for the numbers of workers, fewest first, where it was measured."""
-    return [statistics.median(figures[name]["cost_us"])
-            for figures in result["scale"].values() if name in figures]
-
-
-def print_scale(result):
-    names = [kind.name for kind in SCALE_SYSTEMS if scale_cost(result, kind.name)]
-    rows = []
-    for workers, figures in result["scale"].items():
-        if not all(name in figures for name in names):
-            continue  # a system that could not start so many has said so
-        cost = [statistics.median(figures[name]["cost_us"]) for name in names]
-        rows.append([workers, *(f"{value:.1f}" for value in cost), f"{cost[-1] / cost[0]:.2f}",
-                     *(f"{figures[name]['rss_kb'] / 1024:.1f}" for name in names)])
-    if rows:
-        table(["C workers", *(f"{name} µs/conn" for name in names), "× floor",
-               *(f"{name} RSS MB" for name in names)], rows)
-
-
-def scale_growth(result, name):
-    """Cost with the most workers against cost with the fewest."""
-    costs = scale_cost(result, name)
-    return costs[-1] / costs[0] if len(costs) > 1 else None
-
-
-def targets(result):
-    """[(what, limit, value or None when it was not measured)]"""
-    def against(name, base):
-        if name not in result["runs"] or base not in result["runs"]:
-            return None
-        return median(result, name, "short", "cost_us") / median(result, base, "short", "cost_us")
-
-    def of_baton(figure):
-        values = [figure(name) for name in ("baton-c", "baton-node") if name in result["runs"]]
-        return max(values) if values else None
-
-    kills = result["kills_ms"].get("baton-c")
-    return [
-        ("master µs/conn, C workers, × floor", 1.15, against("baton-c", "floor")),
-        ("master µs/conn, Node workers, × node", 0.45, against("baton-node", "node")),
-        ("master µs/conn, Node workers, × pm2", 0.30, against("baton-node", "pm2")),
-        ("master µs per keep-alive request", 0.05,
-         of_baton(lambda name: median(result, name, "keep-alive", "cost_us"))),
-        ("master RSS, MB", 3.0, of_baton(lambda name: result["memory_kb"][name][0] / 1024)),
-        ("kill -9 to the C replacement, ms", 2.0, statistics.median(kills) if kills else None),
-        ("µs/conn with the most workers, × the fewest", 1.15, scale_growth(result, "baton-c")),
-    ]
-
-
-def print_targets(result):
-    rows = [[what, f"{limit:g}", f"{value:.3g}", "met" if value <= limit else "MISSED"]
-            for what, limit, value in targets(result) if value is not None]
-    if rows:
-        table(["target", "at most", "measured", ""], rows)
-
-
-def report(result):
-    settings = result["settings"]
-    print(f"Linux {result['machine']}; {settings['workers']} workers, {settings['connections']} "
-          f"connections at a time; medians of {settings['rounds']} rounds of "
-          f"{settings['seconds']:g} s\n")
-    print_comparison(result)
-    print_kills(result)
-    print_scale(result)
-    print_targets(result)
 
 
 def interrupt(*_):
@@ -316,7 +205,7 @@ def main():
             sys.exit("interrupted")
     if chosen.json:
         chosen.json.write_text(json.dumps(result, indent=1) + "\n")
-    report(result)
+    print(report.text(result))
 
 
 if __name__ == "__main__":

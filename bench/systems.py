@@ -1,5 +1,6 @@
 """What the benchmark compares: each system is a master with so many workers on one port."""
 
+import json
 import os
 import pathlib
 import shutil
@@ -18,6 +19,8 @@ class Places:
         self.baton = build / "baton"
         self.floor = build / "bench" / "bench_floor"
         self.worker = build / "bench" / "bench_worker"
+        self.plain = build / "bench" / "bench_plain"
+        self.accept = build / "bench" / "bench_accept"
         self.load = build / "bench" / "bench_load"
         self.pm2 = packages / "node_modules" / ".bin" / "pm2"
         self.scratch = scratch
@@ -72,6 +75,9 @@ class System:
     def master_pids(self):
         return [self.processes[0].pid]
 
+    def all_pids(self):
+        return {*self.master_pids(), *(pid for pid, _ in measure.stamps(self.stamps))}
+
     def stop(self):
         for process in self.processes:
             if process.poll() is None:
@@ -105,6 +111,13 @@ class LazyFloor(Floor):
     read_at = 16  # WINDOW in floor.c
 
 
+class PlainFloor(Floor):
+    """Each acknowledgement is a record that wakes the master: the loop as anyone would write it."""
+
+    name, title = "floor-plain", "raw loop, wakes for each acknowledgement"
+    read_at = 0
+
+
 class BatonC(System):
     name, title = "baton-c", "Baton, C workers"
 
@@ -113,18 +126,63 @@ class BatonC(System):
                    self.places.worker, "--", self.port)
 
 
-class BatonNode(System):
-    name, title = "baton-node", "Baton, Node workers"
+class BatonPlain(System):
+    name, title = "baton-plain", "Baton, the plain server"
 
     def launch(self):
-        self.spawn(self.places.baton, "run", "-i", self.workers, HERE / "app.js")
+        self.spawn(self.places.baton, "run", "-i", self.workers, "--intercept", "preload",
+                   self.places.plain, "--", self.port)
+
+
+class Native(System):
+    """The plain server without anybody before it. Each has a line of its own (SO_REUSEPORT), which
+    is what costs it least: no accept finds that another process was faster."""
+
+    name, title = "native", "nothing, SO_REUSEPORT"
+
+    def launch(self):
+        for _ in range(self.workers):
+            self.spawn(self.places.plain, self.port, "reuse-port")
+
+    def master_pids(self):
+        return []
+
+
+class NativeAlone(Native):
+    name, title = "native-1", "nothing, one process"
+
+    def __init__(self, places, _):
+        super().__init__(places, 1)
+
+
+class BatonNode(System):
+    name, title = "baton-node", "Baton, Node workers"
+    intercept = "node"
+
+    def launch(self):
+        self.spawn(self.places.baton, "run", "-i", self.workers, "--intercept", self.intercept,
+                   HERE / "app.js")
+
+
+class BatonNodeFast(BatonNode):
+    name, title = "baton-node-fast", "Baton, Node workers, node-fast"
+    intercept = "node-fast"
 
 
 class Node(System):
     name, title = "node", "Node's cluster primary"
+    policy = "rr"
+
+    def environment(self):
+        return dict(super().environment(), NODE_CLUSTER_SCHED_POLICY=self.policy)
 
     def launch(self):
         self.spawn("node", HERE / "primary.js")
+
+
+class NodeShared(Node):
+    name, title = "node-shared", "Node's shared handle (SCHED_NONE)"
+    policy = "none"
 
 
 class Pm2(System):
@@ -159,7 +217,7 @@ class Pm2(System):
 
 
 class Proxy(System):
-    """A proxy in front of C workers that listen themselves, each on a port of its own."""
+    """A proxy in front of plain servers, each on a port of its own."""
 
     server_line = ""
 
@@ -172,7 +230,7 @@ class Proxy(System):
                                  for number, port in enumerate(ports))
         self.proxy = self.launch_proxy()
         for port in ports:
-            self.spawn(self.places.worker, port)
+            self.spawn(self.places.plain, port)
 
     def configure(self, template, **values):
         text = (HERE / template).read_text()
@@ -193,7 +251,7 @@ def find(program):
 
 
 class Haproxy(Proxy):
-    name, title = "haproxy", "HAProxy, TCP mode, C servers"
+    name, title = "haproxy", "HAProxy, TCP mode"
     server_line = "    server worker{number} 127.0.0.1:{port}"
 
     def launch_proxy(self):
@@ -201,7 +259,7 @@ class Haproxy(Proxy):
 
 
 class Nginx(Proxy):
-    name, title = "nginx", "nginx stream, C servers"
+    name, title = "nginx", "nginx stream"
     server_line = "        server 127.0.0.1:{port};"
 
     def launch_proxy(self):
@@ -209,4 +267,41 @@ class Nginx(Proxy):
         return self.spawn(find("nginx"), "-p", self.directory, "-c", path)
 
 
-ALL = [Floor, LazyFloor, BatonC, BatonNode, Node, Pm2, Haproxy, Nginx]
+def measure_accept(places, under_baton):
+    """What bench_accept measures, in ns: {call: ns}."""
+    kind = AcceptUnderBaton if under_baton else Accept
+    system = kind(places, 1)
+    try:
+        system.start()
+        return json.loads(system.output.read_text())
+    finally:
+        system.stop()
+        shutil.rmtree(system.directory)
+
+
+class Accept(System):
+    """bench_accept, which is up when it is done."""
+
+    name, title = "accept", "bench_accept"
+
+    def __init__(self, places, workers):
+        super().__init__(places, workers)
+        self.output = self.directory / "calls.json"
+
+    def launch(self):
+        self.spawn(self.places.accept, self.port, self.output)
+
+    def is_up(self):
+        if self.processes[0].poll() is not None:
+            raise RuntimeError(f"{self.name} ended: {self.last_words()}")
+        return self.output.exists() and self.output.read_text().endswith("}\n")
+
+
+class AcceptUnderBaton(Accept):
+    def launch(self):
+        self.spawn(self.places.baton, "run", "-i", 1, "--intercept", "preload", self.places.accept,
+                   "--", self.port, self.output)
+
+
+ALL = [Floor, LazyFloor, PlainFloor, BatonC, Native, NativeAlone, BatonPlain, BatonNode,
+       BatonNodeFast, Node, NodeShared, Pm2, Haproxy, Nginx]
