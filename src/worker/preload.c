@@ -206,15 +206,14 @@ static int connect_by_kernel(int descriptor, const void *address, socklen_t leng
     return result;
 }
 
-/* A Unix socket has EINVAL for every address of another family, and EISCONN for its own. */
+/* A Unix socket has EINVAL for every address of another family. */
 HOOK int connect(int descriptor, const struct sockaddr *address, socklen_t length) {
     struct native_name name;
     int result = connect_by_kernel(descriptor, address, length);
 
     if (result == 0 || result == -EINPROGRESS)
         preload_set_hint(descriptor, PRELOAD_FOREIGN);
-    if ((result != -EINVAL && result != -EISCONN) || !preload_has_master() ||
-        !preload_read_name(descriptor, &name))
+    if (result != -EINVAL || !preload_has_master() || !preload_read_name(descriptor, &name))
         return answer(result);
     if (preload_is_listening(descriptor))
         return answer(-EISCONN);
