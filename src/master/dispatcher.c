@@ -479,7 +479,7 @@ static void check_progress(struct dispatcher *dispatcher, struct member *member,
     held_ms = elapsed(member->progress_ms, now_ms);
     if (held_ms >= soft && !member->stuck)
         mark_stuck(dispatcher, member, held_ms);
-    if (member->stuck)
+    if (member->stuck && member->joined) /* at the end of all there is nobody else */
         relieve(dispatcher, member);
     if (hard > 0 && held_ms >= hard && !member->expired) {
         member->expired = true;

@@ -388,6 +388,18 @@ static void test_a_stuck_accept_worker_loses_its_clients_to_another(void **state
     assert_true(stuck->queued > 0);
 }
 
+static void test_a_withdrawn_worker_keeps_what_it_was_sent_even_when_it_is_slow(void **state) {
+    struct rig_worker *worker = rig_worker_join(&rig, &rig_accept, 0, 4);
+
+    (void)state;
+    rig_add(&rig, 3);
+    dispatcher_withdraw(&rig.dispatcher, &worker->member);
+    rig_wait(&rig, 1000);
+    assert_int_equal(worker->queued, 3);
+    assert_int_equal(worker->queue[0], 1);
+    assert_int_equal(rig_waiting(&rig), 0);
+}
+
 /* Its window was full when it got stuck, and all others are busy when it comes back: then it is
  * asked what it has received before the next tick asks. */
 static void test_a_stuck_worker_recovers_however_its_probe_is_noticed(void **state) {
@@ -675,6 +687,7 @@ int main(void) {
         TEST(a_shared_member_is_never_a_candidate),
         TEST(a_stuck_inline_worker_gets_no_more_until_it_answers),
         TEST(a_stuck_accept_worker_loses_its_clients_to_another),
+        TEST(a_withdrawn_worker_keeps_what_it_was_sent_even_when_it_is_slow),
         TEST(a_stuck_worker_recovers_however_its_probe_is_noticed),
         TEST(the_hard_limit_is_announced_once),
         TEST(the_hard_limit_counts_for_a_worker_that_is_only_probed),
