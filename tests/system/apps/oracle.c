@@ -36,6 +36,7 @@ static const struct {
               {"duplicates", observe_duplicates},
               {"processes", observe_processes},
               {"crowds", observe_crowds},
+              {"contexts", observe_contexts},
               {"listen", observe_listen},
               {"connect", observe_connect},
               {"full", observe_full},

@@ -48,6 +48,7 @@ void observe_pointers(void);
 void observe_duplicates(void);
 void observe_processes(void);
 void observe_crowds(void);
+void observe_contexts(void);
 void observe_listen(void);
 void observe_connect(void);
 void observe_full(void);
