@@ -6,6 +6,7 @@
 #include "master/dispatcher.h"
 #include "master/environment.h"
 #include "master/identity.h"
+#include "master/native_worker.h"
 #include "master/process_sockets.h"
 #include "master/process_stats.h"
 #include "master/spawn.h"
@@ -90,6 +91,28 @@ static char *find_pid_text(const struct text_list *environment) {
     return NULL;
 }
 
+static void on_seccomp_request(void *owner, struct worker_request *request,
+                               struct worker_reply *reply) {
+    native_worker_request(owner, request, reply);
+}
+
+static const struct seccomp_events seccomp_events = {.request = on_seccomp_request};
+
+/* Speaks for the program from its first call on: until now none was answered. */
+static int supervise(struct child *child, int notification) {
+    int result = seccomp_supervisor_start(&child->supervisor, child->loop, notification,
+                                          &seccomp_events, child);
+
+    if (result < 0) {
+        close(notification);
+        kill(child->pid, SIGKILL);
+        return result;
+    }
+    child->supervised = true;
+    child->open_handles++;
+    return 0;
+}
+
 static int run_program(struct child *child, const struct child_options *options,
                        const struct start_descriptors *descriptors) {
     const struct settings *settings = options->settings;
@@ -113,6 +136,7 @@ static int run_program(struct child *child, const struct child_options *options,
                                     .gid = options->identity->gid};
     struct text_list environment;
     char **command;
+    int notification = -1;
     int result;
 
     child->uid = options->identity->uid;
@@ -124,13 +148,15 @@ static int run_program(struct child *child, const struct child_options *options,
         program.channel = options->inherits->descriptor;
         program.pid_text = find_pid_text(&environment);
     }
+    if (settings->intercept == SETTINGS_INTERCEPT_SECCOMP)
+        program.ret_notification = &notification;
     command = settings_command(settings);
     program.arguments = command;
     program.environment = environment.items;
     result = command ? spawn(&program, &child->pid) : UV_ENOMEM;
     free(command);
     text_list_clear(&environment);
-    return result;
+    return result == 0 && notification >= 0 ? supervise(child, notification) : result;
 }
 
 static void on_handle_closed(void *owner) {
@@ -187,6 +213,8 @@ static void close_handles(struct child *child) {
         output_source_close(&child->output, on_handle_closed, child);
     if (child->error.descriptor >= 0)
         output_source_close(&child->error, on_handle_closed, child);
+    if (child->supervised)
+        seccomp_supervisor_close(&child->supervisor, on_handle_closed);
 }
 
 static struct child *child_create(const struct child_options *options,

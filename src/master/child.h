@@ -21,6 +21,7 @@
 #include "master/listener.h"
 #include "master/member.h"
 #include "master/output.h"
+#include "master/seccomp_supervisor.h"
 #include "master/trace.h"
 
 #include <sys/resource.h>
@@ -136,7 +137,9 @@ struct child {
     uint32_t next_member;
     struct node_channel channel;
     bool has_channel;
-    const char *preload;   /* the library that it was to load, or NULL */
+    const char *preload; /* the library that it was to load, or NULL */
+    struct seccomp_supervisor supervisor;
+    bool supervised;       /* it is under the filter, and the supervisor runs */
     uint64_t handles_sent; /* NODE_HANDLE lines, and the answers to them, which come in order */
     uint64_t handles_answered;
     uv_timer_t timer; /* listen timeout; then the steps of draining */

@@ -1,5 +1,7 @@
 #include "master/spawn.h"
 
+#include "master/seccomp_filter.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
@@ -7,6 +9,7 @@
 #include <signal.h>
 #include <stdint.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #include <uv.h>
@@ -74,9 +77,13 @@ static void write_pid(char *text) {
     *text = '\0';
 }
 
-static int become_worker(const struct spawn_options *options, const sigset_t *mask) {
-    int error;
+/* `notify`: where the filter's descriptor is sent; -1: no filter. It goes first, for the worker's
+ * own descriptors may take that number. */
+static int become_worker(const struct spawn_options *options, const sigset_t *mask, int notify) {
+    int error = notify >= 0 ? seccomp_filter_install(notify) : 0;
 
+    if (error)
+        return error;
     setsid();
     if (options->cwd && chdir(options->cwd) < 0)
         return errno;
@@ -94,7 +101,7 @@ static int become_worker(const struct spawn_options *options, const sigset_t *ma
     return errno;
 }
 
-int spawn(const struct spawn_options *options, pid_t *ret_pid) {
+static int start(const struct spawn_options *options, int notify, pid_t *ret_pid) {
     volatile int error = 0; /* written by the child on our memory */
     sigset_t all;
     sigset_t none;
@@ -106,7 +113,7 @@ int spawn(const struct spawn_options *options, pid_t *ret_pid) {
     sigprocmask(SIG_SETMASK, &all, &before);
     pid = vfork();
     if (pid == 0) {
-        error = become_worker(options, &none);
+        error = become_worker(options, &none, notify);
         _exit(127);
     }
     if (pid < 0)
@@ -116,4 +123,32 @@ int spawn(const struct spawn_options *options, pid_t *ret_pid) {
         return uv_translate_sys_error(error); /* the child that failed is reaped as an orphan */
     *ret_pid = pid;
     return 0;
+}
+
+/* A worker whose filter nobody answers for could not even bind. */
+static int start_with_filter(const struct spawn_options *options, pid_t *ret_pid) {
+    int ends[2];
+    pid_t pid;
+    int result;
+
+    *options->ret_notification = -1;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) < 0)
+        return uv_translate_sys_error(errno);
+    result = start(options, ends[1], &pid);
+    if (result == 0) {
+        result = seccomp_filter_receive(ends[0], options->ret_notification);
+        if (result < 0)
+            kill(pid, SIGKILL);
+        else
+            *ret_pid = pid;
+    }
+    close(ends[0]);
+    close(ends[1]);
+    return result;
+}
+
+int spawn(const struct spawn_options *options, pid_t *ret_pid) {
+    if (options->ret_notification)
+        return start_with_filter(options, ret_pid);
+    return start(options, -1, ret_pid);
 }

@@ -28,6 +28,8 @@ struct spawn_options {
     bool change_user; /* setgroups, setresgid, setresuid, no new privileges */
     uid_t uid;
     gid_t gid;
+    int *ret_notification; /* wanted: the notification descriptor of a filter that is installed in
+                              the worker (seccomp_filter.h), -1 on failure; or NULL: no filter */
 };
 
 /* 0 with *ret_pid, or the UV_E* of whatever failed up to exec itself. */
