@@ -119,8 +119,10 @@ static int kept_at(unsigned place) {
     return __atomic_load_n(&kept[place], __ATOMIC_RELAXED);
 }
 
-static void set_kept(unsigned place, int descriptor) {
-    __atomic_store_n(&kept[place], descriptor, __ATOMIC_RELAXED);
+/* False when another thread was here first. */
+static bool change_kept(unsigned place, int from, int to) {
+    return __atomic_compare_exchange_n(&kept[place], &from, to, false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
 }
 
 /* Out of the way of the lowest free numbers, which programs expect to get, and below 1024, so that
@@ -131,7 +133,7 @@ static int move_up(int descriptor) {
 
     if (system_descriptor_limit(&limit) < 0 || limit > 1024)
         limit = 1024;
-    for (long least = (long)limit - 64; moved < 0 && least > descriptor; least /= 2)
+    for (long least = (long)(limit - limit / 16); moved < 0 && least > descriptor; least /= 2)
         moved = system_fcntl(descriptor, F_DUPFD_CLOEXEC, least);
     if (moved < 0)
         return descriptor;
@@ -143,10 +145,8 @@ static void keep(int descriptor) {
     int moved = move_up(descriptor);
 
     for (unsigned i = 0; i < KEPT_MAX; i++) {
-        if (kept_at(i) == 0) {
-            set_kept(i, moved);
+        if (change_kept(i, 0, moved))
             return;
-        }
     }
 }
 
@@ -177,12 +177,10 @@ void preload_close_kept(void) {
 
         if (descriptor == 0)
             continue;
-        if (!is_master_end(descriptor)) {
-            set_kept(i, 0);
-        } else if (has_hung_up(descriptor)) {
-            set_kept(i, 0);
+        if (!is_master_end(descriptor))
+            change_kept(i, descriptor, 0);
+        else if (has_hung_up(descriptor) && change_kept(i, descriptor, 0))
             system_close(descriptor);
-        }
     }
 }
 

@@ -51,14 +51,14 @@ bool preload_is_listening(int descriptor) {
     int bound_only = 0;
     socklen_t length = sizeof(bound_only);
 
-    return system_getsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &bound_only, &length) < 0 ||
+    return system_getsockopt(descriptor, SOL_SOCKET, SO_BROADCAST, &bound_only, &length) < 0 ||
            !bound_only;
 }
 
 void preload_set_listening(int descriptor, bool listening) {
     int bound_only = !listening;
 
-    system_setsockopt(descriptor, SOL_SOCKET, SO_KEEPALIVE, &bound_only, sizeof(bound_only));
+    system_setsockopt(descriptor, SOL_SOCKET, SO_BROADCAST, &bound_only, sizeof(bound_only));
     preload_set_hint(descriptor, listening ? PRELOAD_LISTENING : PRELOAD_ACCEPT);
 }
 

@@ -1,7 +1,7 @@
 /* What a descriptor is, for the preload library.
  *
  * The kernel knows: an accept socket's own name is a struct native_name, and one on which the
- * program has not called listen(2) yet has SO_KEEPALIVE set, which means nothing to a Unix socket.
+ * program has not called listen(2) yet has SO_BROADCAST set, which means nothing to either kind.
  * Both hold in every process and at every number that the socket is reached by.
  *
  * The hints spare us from asking. They are kept by descriptor number and may be wrong at any time,
