@@ -6,7 +6,6 @@
 #include <stdbool.h>
 #include <string.h>
 #include <unistd.h>
-#include <uv.h>
 
 #define PROBES_MAX 8 /* skipped in one go; the master sends one at a time */
 
@@ -53,12 +52,12 @@ static int peek_record(int worker_end, struct accept_socket_returned *ret_client
     memset(&control, 0, sizeof control);
     length = recvmsg(worker_end, &header, MSG_PEEK | MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
     if (length < 0)
-        return uv_translate_sys_error(errno);
+        return -errno;
     if (length == 0)
-        return UV_EOF;
+        return -EPIPE;
     descriptor = descriptor_of(&header);
     if (descriptor < 0)
-        return header.msg_flags & MSG_CTRUNC ? UV_EMFILE : 0;
+        return header.msg_flags & MSG_CTRUNC ? -EMFILE : 0;
     fill_in(&record, descriptor, ret_client);
     return 1;
 }
@@ -67,9 +66,9 @@ int accept_peek(int worker_end, struct accept_socket_returned *ret_client) {
     for (int i = 0; i < PROBES_MAX; i++) {
         int result = peek_record(worker_end, ret_client);
 
-        if (result == UV_EAGAIN)
+        if (result == -EAGAIN)
             return 0;
-        if (result == UV_ECONNRESET || result == UV_EINTR)
+        if (result == -ECONNRESET || result == -EINTR)
             continue; /* said once, in front of what is queued */
         if (result != 0)
             return result;

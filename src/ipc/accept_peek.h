@@ -7,8 +7,8 @@
 #include "ipc/accept_socket.h"
 
 /* 1 with *ret_client, whose descriptor is a duplicate that belongs to the caller; 0 when no client
- * is there (probes are dropped), UV_EOF when none will come any more, UV_EMFILE when our descriptor
- * table is full, or another UV_E*. The peer is not trusted. */
+ * is there (probes are dropped), UV_EPIPE when none will come any more, UV_EMFILE when our
+ * descriptor table is full, or another UV_E*. The peer is not trusted. */
 int accept_peek(int worker_end, struct accept_socket_returned *ret_client);
 
 /* Receives the record that accept_peek() has shown, without its descriptor: it counts as accepted.

@@ -256,13 +256,13 @@ static int install_client(const struct seccomp_call *call,
     return result;
 }
 
-/* Hands the oldest client to the caller: 1 when its call is answered or over, 0 or UV_EOF when no
+/* Hands the oldest client to the caller: 1 when its call is answered or over, 0 or UV_EPIPE when no
  * client is there. */
 static int hand_over(const struct listener_entry *entry, const struct seccomp_call *call) {
     struct accept_socket_returned client;
     int result = accept_peek(entry->socket, &client);
 
-    if (result == 0 || result == UV_EOF)
+    if (result == 0 || result == UV_EPIPE)
         return result;
     if (result == 1) {
         result = install_client(call, &client);
@@ -297,7 +297,7 @@ static void on_clients(struct seccomp_supervisor *supervisor, struct listener_en
 
         if (seccomp_call_waits(&waiting->call))
             result = hand_over(entry, &waiting->call);
-        if (result == UV_EOF)
+        if (result == UV_EPIPE)
             watch(supervisor, entry, false); /* they wait for nothing: until their process ends */
         if (result != 1)
             return;
