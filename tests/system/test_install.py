@@ -48,6 +48,7 @@ def test_what_is_installed(prefix):
     assert installed == {
         "bin/baton", "include/baton/worker.h",
         "share/man/man1/baton.1", "share/man/man3/libbaton.3",
+        f"{libraries}/baton/libbaton-preload.so",
         f"{libraries}/libbaton.a", f"{libraries}/libbaton.so", f"{libraries}/libbaton.so.0",
         f"{libraries}/libbaton.so.0.1.0", f"{libraries}/pkgconfig/libbaton.pc"}
 
