@@ -15,6 +15,7 @@
 #include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -28,6 +29,7 @@ struct listener_entry {
     struct native_name name;
     struct list waiting; /* calls of accept(), oldest first */
     bool watched;        /* in the supervisor's epoll */
+    bool listening;      /* listen() was called */
     pid_t binder;        /* the thread that called bind(), until it makes another call: a signal may
                             have kept the answer from it, and then it calls again */
     uint64_t bind_arguments[6];
@@ -37,6 +39,7 @@ struct listener_entry {
 struct waiting_call {
     struct list node;
     struct seccomp_call call;
+    uint64_t until_ms; /* the end of its receive timeout, or 0 */
 };
 
 /* --- waiting --- */
@@ -75,8 +78,55 @@ static void sweep(struct seccomp_supervisor *supervisor) {
     }
 }
 
+static void on_timer(uv_timer_t *timer);
+
+/* The timer runs until the first of the timeouts. */
+static void set_timer(struct seccomp_supervisor *supervisor, uint64_t until_ms) {
+    uint64_t now_ms = uv_now(supervisor->timer.loop);
+    uint64_t delay_ms = until_ms > now_ms ? until_ms - now_ms : 0;
+
+    if (!uv_is_active((uv_handle_t *)&supervisor->timer) ||
+        uv_timer_get_due_in(&supervisor->timer) > delay_ms)
+        uv_timer_start(&supervisor->timer, on_timer, delay_ms, 0);
+}
+
+/* What accept() on a socket with a receive timeout says when it is over (socket(7)). */
+static void end_waiting(struct seccomp_supervisor *supervisor, struct listener_entry *entry,
+                        uint64_t now_ms) {
+    LIST_EACH(node, following, &entry->waiting) {
+        struct waiting_call *waiting = waiting_of(node);
+
+        if (waiting->until_ms == 0)
+            continue;
+        if (waiting->until_ms > now_ms) {
+            set_timer(supervisor, waiting->until_ms);
+            continue;
+        }
+        seccomp_call_answer(&waiting->call, UV_EAGAIN);
+        forget_waiting(supervisor, waiting);
+    }
+}
+
+static void on_timer(uv_timer_t *timer) {
+    struct seccomp_supervisor *supervisor = timer->data;
+    uint64_t now_ms = uv_now(timer->loop);
+
+    LIST_EACH(node, following, &supervisor->listeners)
+    end_waiting(supervisor, entry_of(node), now_ms);
+}
+
+static uint64_t receive_timeout_ms(int socket) {
+    struct timeval timeout = {0};
+    socklen_t length = sizeof timeout;
+
+    if (getsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &timeout, &length) < 0)
+        return 0;
+    return (uint64_t)timeout.tv_sec * 1000 + (uint64_t)(timeout.tv_usec + 999) / 1000;
+}
+
 static void wait_for_client(struct seccomp_supervisor *supervisor, struct listener_entry *entry,
                             const struct seccomp_call *call) {
+    uint64_t timeout_ms = receive_timeout_ms(entry->socket);
     struct waiting_call *waiting;
 
     if (supervisor->waiting_count >= SECCOMP_WAITING_MAX)
@@ -86,7 +136,11 @@ static void wait_for_client(struct seccomp_supervisor *supervisor, struct listen
         seccomp_call_answer(call, UV_ENOMEM);
         return;
     }
-    waiting->call = *call;
+    *waiting = (struct waiting_call){.call = *call};
+    if (timeout_ms > 0) {
+        waiting->until_ms = uv_now(supervisor->timer.loop) + timeout_ms;
+        set_timer(supervisor, waiting->until_ms);
+    }
     list_init(&waiting->node);
     list_push_back(&entry->waiting, &waiting->node);
     supervisor->waiting_count++;
@@ -279,7 +333,7 @@ static int hand_over(const struct listener_entry *entry, const struct seccomp_ca
 
 static void on_accept(struct seccomp_supervisor *supervisor, struct listener_entry *entry,
                       const struct seccomp_call *call) {
-    if (accept_flags(call) & ~(SOCK_CLOEXEC | SOCK_NONBLOCK))
+    if (!entry->listening || (accept_flags(call) & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)))
         seccomp_call_answer(call, UV_EINVAL);
     else if (hand_over(entry, call) == 1)
         return;
@@ -362,10 +416,30 @@ static struct worker_reply ask(struct seccomp_supervisor *supervisor,
     return reply;
 }
 
+/* What the accept socket takes over from the program's own. */
+struct own_settings {
+    bool non_blocking;
+    struct timeval timeout;
+};
+
+static struct own_settings read_settings(int socket) {
+    struct own_settings settings = {.non_blocking = (fcntl(socket, F_GETFL) & O_NONBLOCK) != 0};
+    socklen_t length = sizeof settings.timeout;
+
+    getsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &settings.timeout, &length);
+    return settings;
+}
+
+static void apply_settings(int socket, const struct own_settings *settings) {
+    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &settings->timeout, sizeof settings->timeout);
+    if (settings->non_blocking)
+        fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
+}
+
 /* Asks for the request's socket to be bound, and answers. */
 static void bind_by_owner(struct seccomp_supervisor *supervisor, const struct seccomp_call *call,
                           struct worker_request *request) {
-    int non_blocking = fcntl(request->descriptor, F_GETFL) & O_NONBLOCK;
+    struct own_settings settings = read_settings(request->descriptor);
     uint64_t original = inode_of(request->descriptor);
     struct worker_reply reply = ask(supervisor, request);
     struct listener_entry *entry;
@@ -383,8 +457,8 @@ static void bind_by_owner(struct seccomp_supervisor *supervisor, const struct se
         seccomp_call_answer(call, UV_ENOMEM);
         return;
     }
-    if (!entry->shared && non_blocking)
-        fcntl(entry->socket, F_SETFL, fcntl(entry->socket, F_GETFL) | O_NONBLOCK);
+    if (!entry->shared)
+        apply_settings(entry->socket, &settings);
     entry->binder = call->thread;
     entry->original = original;
     memcpy(entry->bind_arguments, call->arguments, sizeof call->arguments);
@@ -453,7 +527,7 @@ static void on_bind(struct seccomp_supervisor *supervisor, const struct seccomp_
 
 /* --- the others --- */
 
-static void on_listen(struct seccomp_supervisor *supervisor, const struct listener_entry *entry,
+static void on_listen(struct seccomp_supervisor *supervisor, struct listener_entry *entry,
                       const struct seccomp_call *call) {
     struct native_request message = {.magic = NATIVE_MAGIC,
                                      .version = NATIVE_VERSION,
@@ -461,9 +535,13 @@ static void on_listen(struct seccomp_supervisor *supervisor, const struct listen
                                      .listener = entry->listener,
                                      .value = (int32_t)call->arguments[1]};
     struct worker_request request = {.message = &message, .pid = call->thread, .descriptor = -1};
+    int result;
 
-    if (seccomp_call_waits(call))
-        seccomp_call_answer(call, ask(supervisor, &request).message.error);
+    if (!seccomp_call_waits(call))
+        return;
+    result = ask(supervisor, &request).message.error;
+    entry->listening = entry->listening || result == 0;
+    seccomp_call_answer(call, result);
 }
 
 static void on_getsockname(const struct listener_entry *entry, const struct seccomp_call *call) {
@@ -541,7 +619,10 @@ int seccomp_supervisor_start(struct seccomp_supervisor *supervisor, uv_loop_t *l
         close(supervisor->epoll);
         return result;
     }
+    uv_timer_init(loop, &supervisor->timer);
+    supervisor->timer.data = supervisor;
     supervisor->poll.data = supervisor;
+    supervisor->handles = 2;
     uv_poll_start(&supervisor->poll, UV_READABLE, on_readable);
     return 0;
 }
@@ -549,7 +630,8 @@ int seccomp_supervisor_start(struct seccomp_supervisor *supervisor, uv_loop_t *l
 static void on_handle_closed(uv_handle_t *handle) {
     struct seccomp_supervisor *supervisor = handle->data;
 
-    supervisor->on_closed(supervisor->owner);
+    if (--supervisor->handles == 0)
+        supervisor->on_closed(supervisor->owner);
 }
 
 void seccomp_supervisor_close(struct seccomp_supervisor *supervisor, void (*on_closed)(void *)) {
@@ -557,6 +639,7 @@ void seccomp_supervisor_close(struct seccomp_supervisor *supervisor, void (*on_c
     LIST_EACH(node, following, &supervisor->listeners)
     destroy_entry(supervisor, entry_of(node));
     uv_close((uv_handle_t *)&supervisor->poll, on_handle_closed);
+    uv_close((uv_handle_t *)&supervisor->timer, on_handle_closed);
     close(supervisor->epoll);
     close(supervisor->notification);
 }

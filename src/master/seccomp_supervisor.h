@@ -36,8 +36,10 @@ struct seccomp_supervisor {
     int epoll;             /* the notification descriptor, and accept sockets that are waited for: a
                               uv_poll_t on one of those would make the worker's end non-blocking */
     uv_poll_t poll;        /* of `epoll` */
+    uv_timer_t timer;      /* runs while accept() waits somewhere with a receive timeout */
     struct list listeners; /* what bind() was answered with */
     unsigned waiting_count;
+    unsigned handles; /* open libuv handles */
     const struct seccomp_events *events;
     void *owner;
     void (*on_closed)(void *owner);

@@ -336,6 +336,25 @@ static int be_interrupted(void) {
     return 0;
 }
 
+static int wait_with_timeout(void) {
+    struct timeval timeout = {.tv_usec = 20000};
+    struct timeval none = {0};
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int client;
+
+    CHECK(setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0);
+    CHECK(bind_socket(listener) == 0);
+    CHECK(accept(listener, NULL, NULL) == -1 && errno == EINVAL); /* not listening yet */
+    CHECK(listen(listener, 5) == 0);
+    CHECK(accept(listener, NULL, NULL) == -1 && errno == EAGAIN);
+    CHECK(accept(listener, NULL, NULL) == -1 && errno == EAGAIN);
+    CHECK(setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &none, sizeof none) == 0);
+    CHECK(kill(getppid(), SIGUSR1) == 0);
+    client = accept(listener, NULL, NULL);
+    CHECK(client == 4 && number_of(client) == 0);
+    return 0;
+}
+
 static volatile sig_atomic_t told;
 
 static void on_told(int number) {
@@ -348,6 +367,17 @@ static void test_a_signal_interrupts_waiting(void **state) {
     told = 0;
     signal(SIGUSR1, on_told);
     start_program(be_interrupted);
+    LOOP_UNTIL(told);
+    send_clients(1);
+    assert_int_equal(finish_program(), 0);
+    signal(SIGUSR1, SIG_DFL);
+}
+
+static void test_a_receive_timeout_ends_waiting(void **state) {
+    (void)state;
+    told = 0;
+    signal(SIGUSR1, on_told);
+    start_program(wait_with_timeout);
     LOOP_UNTIL(told);
     send_clients(1);
     assert_int_equal(finish_program(), 0);
@@ -719,6 +749,7 @@ int main(void) {
         TEST(a_server_that_waits),
         TEST(waiting_costs_nothing),
         TEST(a_signal_interrupts_waiting),
+        TEST(a_receive_timeout_ends_waiting),
         TEST(signals_all_the_time),
         TEST(a_cancelled_thread_takes_nobody_along),
         TEST(bad_pointers),
