@@ -40,7 +40,7 @@ build:
 	@scripts/install-packages build
 	@cmake --preset release --log-level=WARNING $(if $(wildcard build/release/CMakeCache.txt),,-DBATON_TESTS=OFF)
 	@cmake --build --preset release -j $(JOBS) \
-		--target baton baton_worker_shared baton_worker_static poll_worker uv_worker
+		--target baton baton_preload baton_worker_shared baton_worker_static poll_worker uv_worker
 
 test: test-release test-asan
 

@@ -2,6 +2,7 @@
 
 #include "ipc/native_protocol.h"
 #include "worker/preload_cancel.h"
+#include "worker/preload_master.h"
 #include "worker/preload_socket.h"
 #include "worker/system_call.h"
 
@@ -16,6 +17,44 @@ static int check_free_number(int any_descriptor) {
     int spare = system_fcntl(any_descriptor, F_DUPFD_CLOEXEC, 0);
 
     return spare < 0 ? spare : system_close(spare);
+}
+
+#define FULL_PAUSE_MS 1
+
+/* libuv answers EMFILE by letting go of whoever waits: it closes a descriptor that it holds in
+ * reserve, accepts, and closes the clients. So a Node worker needs one number more, which that
+ * reserve may become. */
+static int check_free_numbers_of_libuv(int any_descriptor) {
+    int spare = system_fcntl(any_descriptor, F_DUPFD_CLOEXEC, 0);
+    int error;
+
+    if (spare < 0)
+        return spare;
+    error = check_free_number(any_descriptor);
+    system_close(spare);
+    return error;
+}
+
+/* Without room nobody seems to be there, though the client stays and wakes the event loop again and
+ * again: shortly, for the master takes it back, and with a pause in between. A probe would stay, so
+ * that is taken. */
+static int pretend_nobody(int listener) {
+    struct native_client record;
+    struct iovec part = {.iov_base = &record, .iov_len = sizeof(record)};
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    long length = system_recvmsg(listener, &message, MSG_PEEK | MSG_DONTWAIT);
+
+    if (length == sizeof(record) && record.sequence == 0)
+        system_recvmsg(listener, &message, MSG_DONTWAIT);
+    else if (length > 0)
+        system_sleep_ms(FULL_PAUSE_MS);
+    return -EBUSY;
+}
+
+static int check_room(int listener) {
+    if (!preload_is_node())
+        return check_free_number(listener);
+    return check_free_numbers_of_libuv(listener) < 0 ? pretend_nobody(listener) : 0;
 }
 
 union control {
@@ -52,7 +91,8 @@ static int client_of(int descriptor, long length, bool cut_off,
                                                                                   : -EPROTO;
 }
 
-/* Takes one record: a client's descriptor; -EAGAIN when there is none; -ERESTART when the next is
+/* Takes one record: a client's descriptor; -EAGAIN when there is none; -EBUSY when there is no room
+ * for one, but libuv must not know; -ERESTART when the next is
  * to be taken instead; or another error. It never waits, so that the number that was found free is
  * so still. What is longer than a record of this version is cut off. */
 static int take_record(int listener, int flags, struct native_client *ret_record) {
@@ -63,7 +103,7 @@ static int take_record(int listener, int flags, struct native_client *ret_record
                              .msg_control = &control,
                              .msg_controllen = CMSG_LEN(sizeof(int))};
     int receive_flags = MSG_DONTWAIT | (flags & SOCK_CLOEXEC ? MSG_CMSG_CLOEXEC : 0);
-    long length = check_free_number(listener);
+    long length = check_room(listener);
 
     if (length < 0)
         return (int)length;
@@ -117,7 +157,7 @@ int preload_accept(int listener, void *address, socklen_t *length, int flags) {
             client = wait_for_record(listener);
     } while (client == -ERESTART);
     if (client < 0)
-        return client;
+        return client == -EBUSY ? -EAGAIN : client;
     if (!(flags & SOCK_NONBLOCK)) /* clients come non-blocking, with no other flag set */
         system_fcntl(client, F_SETFL, 0);
     if (address)

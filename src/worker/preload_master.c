@@ -13,6 +13,9 @@
 #define ANSWER_WITHIN_MS 10000
 #define ENTRY_MAX        256
 
+/* Node's own, which it takes out of its environment when it starts. */
+#define NODE_CHANNEL_VARIABLE "NODE_CHANNEL_FD"
+
 enum state { UNREAD, ALONE, WORKER };
 
 static struct {
@@ -21,6 +24,7 @@ static struct {
     socklen_t name_length;
     uint8_t token[NATIVE_TOKEN_SIZE];
     bool has_token;
+    bool node;
 } master;
 
 /* What follows "NAME=" in the entry, or NULL. */
@@ -73,6 +77,8 @@ static void take_entry(const char *entry) {
         take_name(name);
     if (token)
         take_token(token);
+    if (value_of(entry, NODE_CHANNEL_VARIABLE))
+        master.node = true;
 }
 
 /* The environment that the process was started with, for a process without `environ`. */
@@ -120,6 +126,10 @@ bool preload_has_master(void) {
         state = __atomic_load_n(&master.state, __ATOMIC_ACQUIRE);
     }
     return state == WORKER;
+}
+
+bool preload_is_node(void) {
+    return master.node;
 }
 
 static int64_t now_ms(void) {

@@ -21,6 +21,9 @@ struct preload_answer {
 /* Whether this process is a worker. If not, the library does nothing. */
 bool preload_has_master(void);
 
+/* Whether it is a Node worker with a channel to the master. */
+bool preload_is_node(void);
+
 /* Sends one request, of which the caller fills in what its type names, with a descriptor or -1, and
  * waits for the answer, at most 10 s. 0, or a negative errno, and then there are no descriptors to
  * close: the master's; -ETIMEDOUT; -EMFILE and others for want of a descriptor; -EADDRNOTAVAIL when

@@ -55,6 +55,12 @@ static inline int system_close(int descriptor) {
     return (int)system_call(SYS_close, descriptor, 0, 0, 0, 0);
 }
 
+static inline void system_sleep_ms(long ms) {
+    struct timespec duration = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    system_call(SYS_nanosleep, (intptr_t)&duration, 0, 0, 0, 0);
+}
+
 static inline int system_dup3(int from, int to, int flags) {
     return (int)system_call(SYS_dup3, from, to, flags, 0, 0);
 }
