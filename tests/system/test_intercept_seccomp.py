@@ -102,6 +102,18 @@ def test_it_is_chosen_for_what_a_library_does_not_reach(start, go_server):
     assert_only_the_master_listens(app)
 
 
+def test_without_privileges(start_static, unprivileged):
+    app = start_static("threads", wrap=unprivileged)
+    assert_only_the_master_listens(app)
+    assert_shared_evenly(app, 20)
+
+
+def test_as_another_user(start_static, nobody):
+    app = start_static("blocking", flags=[*PATIENT, "--uid", nobody])
+    assert_only_the_master_listens(app)
+    assert_shared_evenly(app, 20)
+
+
 def test_bursts_are_served(start_static):
     app = start_static("epoll", instances=4)
     with Load(app.port, threads=16) as load:
@@ -127,6 +139,18 @@ def test_a_killed_worker_takes_only_its_own_along(start_static):
     assert set(found) <= {"ok", "reset"} and found.get("reset", 0) <= 5 * 8, found
     assert_shared_evenly(app, 100)
     until(lambda: procfs.descriptors(app.pid) == before, 5, "the master's descriptors to be closed")
+
+
+@pytest.mark.parametrize("way", ["epoll", "threads"])
+def test_a_reload_loses_nobody(start_static, way):
+    app = start_static(way, instances=2)
+    before = app.workers()
+    with Load(app.port, threads=4) as load:
+        load.wait_more(20)
+        app.signal(signal.SIGHUP)
+        app.wait_replaced(before)
+        load.wait_more(20)
+    assert outcomes(load.replies) == {"ok": len(load.replies)}
 
 
 def test_a_signal_that_interrupts_accept_loses_nobody(start_static):
