@@ -102,17 +102,26 @@ HOOK int accept(int descriptor, struct sockaddr *address, socklen_t *length) {
     return answer(accept_any(descriptor, address, length, 0));
 }
 
-/* The kernel has written the name of an accept socket, as far as there was room. */
+/* The kernel has written the name of an accept socket, as far as there was room. What is left of it
+ * behind the shorter address is cleared, for programs compare whole structures. */
+static void replace_name(const struct native_name *name, void *address, socklen_t room,
+                         socklen_t *length) {
+    socklen_t written = room < PRELOAD_NAME_LENGTH ? room : PRELOAD_NAME_LENGTH;
+
+    *length = room;
+    preload_store_address(name->address, name->address_length, address, length);
+    if (written > *length)
+        preload_clear((char *)address + *length, written - *length);
+}
+
 HOOK int getsockname(int descriptor, struct sockaddr *address, socklen_t *length) {
     socklen_t room = length ? *length : 0;
     struct native_name name;
     int result = system_getsockname(descriptor, address, length);
 
     if (result == 0 && *length == PRELOAD_NAME_LENGTH && preload_has_master() &&
-        preload_read_name(descriptor, &name)) {
-        *length = room;
-        preload_store_address(name.address, name.address_length, address, length);
-    }
+        preload_read_name(descriptor, &name))
+        replace_name(&name, address, room, length);
     return answer(result);
 }
 

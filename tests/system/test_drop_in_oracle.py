@@ -36,7 +36,8 @@ DIFFERENCES = {
     # The master looks at the level before it asks the kernel.
     "option_errors.get_unknown_level": "ENOPROTOOPT value -1 length 4",
     "option_errors.get_udp_level": "ENOPROTOOPT value -1 length 4",
-    # The kernel writes the accept socket's own name there before the library writes the address.
+    # The kernel writes the accept socket's longer name there; what of it is behind the address the
+    # library clears.
     "names.room_17": "ok length 16 filled 17",
     "names.room_28": "ok length 16 filled 28",
     "names.room_128": "ok length 16 filled 54",

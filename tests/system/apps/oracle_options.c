@@ -372,6 +372,18 @@ static void observe_name_errors(int listener) {
     say("peer_closed", "%s", outcome(getpeername(1000, &address.any, &address.length)));
 }
 
+/* Programs clear a structure, have it filled in, and compare the whole of it. */
+static void observe_whole_name(int listener, const struct address *address) {
+    struct sockaddr_storage expected, actual;
+    socklen_t length = sizeof actual;
+
+    memset(&expected, 0, sizeof expected);
+    memset(&actual, 0, sizeof actual);
+    memcpy(&expected, &address->storage, address->length);
+    must(getsockname(listener, (struct sockaddr *)&actual, &length));
+    say("whole", "%d", memcmp(&expected, &actual, sizeof actual) == 0);
+}
+
 static void try_name(const char *kind, const char *host) {
     struct address address = fresh_address(host), name;
     int listener = reusing_socket(address.any.sa_family);
@@ -398,6 +410,7 @@ void observe_names(void) {
 
     for (size_t i = 0; i < sizeof rooms / sizeof rooms[0]; i++)
         try_name_room(listener, rooms[i]);
+    observe_whole_name(listener, &address);
     observe_name_errors(listener);
     try_name("ipv4", "127.0.0.1");
     try_name("ipv4_any", "0.0.0.0");
