@@ -1,5 +1,6 @@
-"""The documents say what is: options, policies, folders, links, commands, man pages."""
+"""The documents say what is: options, kinds, policies, folders, links, commands, man pages."""
 import functools
+import itertools
 import pathlib
 import re
 import shutil
@@ -33,9 +34,17 @@ def letters_of_help():
     return dict(re.findall(r"^  (-\w), --([a-z-]+)", help_of("run"), re.MULTILINE))
 
 
+def listed_in_help(title):
+    listed = help_of("run").split(f"\n{title}:\n")[1].split("\n\n")[0]
+    return re.findall(r"^  ([\w-]+)", listed, re.MULTILINE)
+
+
 def policies_of_help():
-    listed = help_of("run").split("\nPolicies:\n")[1].split("\n\n")[0]
-    return re.findall(r"^  (\w+)", listed, re.MULTILINE)
+    return listed_in_help("Policies")
+
+
+def kinds_of_help():
+    return listed_in_help("Kinds, for --intercept")
 
 
 def section(text, title):
@@ -101,22 +110,45 @@ def test_options_without_effect_are_accepted():
 
 # --- policies ---
 
-def policies_of_table(text):
-    return [name for row in rows(text) for name in re.findall(r"^ `(\w+)` $", row)]
+def names_of_table(text):
+    return [name for row in rows(text) for name in re.findall(r"^ `([\w-]+)` $", row)]
+
+
+def names_of_page(title):
+    part = PAGE.read_text().split(f".Ss {title}\n")[1].split(".Ss")[0]
+    return re.findall(r"^\.It Cm ([\w-]+)", part, re.MULTILINE)
 
 
 def test_policies_of_manual():
-    assert policies_of_table(section(MANUAL.read_text(), "Policies")) == policies_of_help()
+    assert names_of_table(section(MANUAL.read_text(), "Policies")) == policies_of_help()
 
 
 def test_policies_of_readme():
     tour = section((REPOSITORY / "README.md").read_text(), "Five minutes")
-    assert policies_of_table(tour) == policies_of_help()
+    assert names_of_table(tour) == policies_of_help()
 
 
 def test_policies_of_page():
-    part = PAGE.read_text().split(".Ss Policies")[1].split(".Ss")[0]
-    assert re.findall(r"^\.It Cm (\w+)", part, re.MULTILINE) == policies_of_help()
+    assert names_of_page("Policies") == policies_of_help()
+
+
+# --- kinds of interception ---
+
+def test_kinds_of_manual():
+    part = section(MANUAL.read_text(), "How workers get clients")
+    assert set(names_of_table(part)) == set(kinds_of_help())
+
+
+def test_kinds_of_page():
+    assert set(names_of_page("Kinds")) == set(kinds_of_help())
+
+
+def test_kinds_of_help_are_those_that_are_taken():
+    assert "preload" in kinds_of_help()
+    for kind in kinds_of_help():
+        done = subprocess.run([BATON, "run", "--intercept", kind, "/nonexistent/script.js"],
+                              capture_output=True, text=True, timeout=10)
+        assert "there is no file" in done.stderr, kind
 
 
 # --- the status ---
@@ -224,7 +256,7 @@ def targets_of_makefile():
 def check_baton(words):
     command = words[0]
     assert command in {"run", "serve"}, command
-    for word in words[1:]:
+    for word in itertools.takewhile(lambda word: word != "--", words[1:]):
         if word.startswith("--"):
             assert word[2:].split("=")[0] in options_of_help(command), word
         elif re.fullmatch(r"-[a-z]", word):
