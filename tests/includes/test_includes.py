@@ -16,10 +16,11 @@ FOLDERS = {
     "worker": {"base", "http", "baton/worker.h"},
     "cli": {"base", "config", "policy"},
 }
+PRELOAD = {path.name for path in (ROOT / "src" / "worker").glob("preload*.[ch]")} | {
+    "system_call.h"}
 FILES = {
     "worker/worker.c": {"baton/worker.h", "ipc/native_protocol.h"},
-    **{f"worker/{path.name}": {"worker", "ipc/native_protocol.h"}
-       for path in (ROOT / "src" / "worker").glob("preload*.[ch]")},
+    **{f"worker/{name}": {"ipc/native_protocol.h"} for name in PRELOAD},
     "main.c": {"base", "cli", "master", "worker"},
 }
 
@@ -65,6 +66,14 @@ def test_folders_include_only_what_the_table_allows():
             elif header not in allowed and header.split("/")[0] not in allowed | {folder}:
                 wrong.append(f"{name}: {header}")
     assert not wrong
+
+
+def test_the_preload_library_knows_the_protocol_and_itself():
+    own = {f"worker/{name}" for name in PRELOAD} | {"ipc/native_protocol.h"}
+    assert len(own) > 5
+    for name, text in sources():
+        if name in own:
+            assert set(includes(text, quote=True)) <= own, name
 
 
 def test_project_headers_exist():
