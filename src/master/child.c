@@ -96,7 +96,17 @@ static void on_seccomp_request(void *owner, struct worker_request *request,
     native_worker_request(owner, request, reply);
 }
 
-static const struct seccomp_events seccomp_events = {.request = on_seccomp_request};
+static bool has_listener(void *owner, uint32_t listener) {
+    const struct child *child = owner;
+
+    LIST_EACH(node, following, &child->members)
+    if (LIST_ENTRY(node, struct member, in_child)->id == listener)
+        return true;
+    return false;
+}
+
+static const struct seccomp_events seccomp_events = {.request = on_seccomp_request,
+                                                     .has_listener = has_listener};
 
 /* Speaks for the program from its first call on: until now none was answered. */
 static int supervise(struct child *child, int notification) {
@@ -611,12 +621,24 @@ static void remove_members(struct child *child, uint64_t now_ms) {
     child_remove_member(child, LIST_ENTRY(node, struct child_member, member.in_child), false, true);
 }
 
+/* A server that forks may leave children, which would wait for ever on accept sockets that nobody
+ * feeds any more. */
+static void end_orphans(const struct child *child) {
+    LIST_EACH(node, following, &child->members) {
+        if (!LIST_ENTRY(node, struct child_member, member.in_child)->bound)
+            continue;
+        kill(-child->pid, SIGTERM);
+        return;
+    }
+}
+
 void child_exited(struct child *child, int status, uint64_t now_ms) {
     /* What it acknowledged before it died counts. */
     if (child->has_channel)
         node_channel_drain(&child->channel);
     child->status = status;
     child_set_state(child, CHILD_EXITED);
+    end_orphans(child);
     remove_members(child, now_ms);
     close_handles(child);
     child->events->ended(child->owner, child);
