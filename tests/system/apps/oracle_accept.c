@@ -143,19 +143,30 @@ static void try_addresses(const char *kind, const char *host, const char *to) {
     close(listener);
 }
 
+/* A byte that is none of the client's port: what is filled is told from the rest by it. */
+static unsigned char untouched(int client) {
+    struct address name = name_of(client);
+    unsigned char byte = 0xee;
+
+    while (byte == port_of(&name) >> 8 || byte == (port_of(&name) & 0xff))
+        byte--;
+    return byte;
+}
+
 /* So many bytes of room: how many are filled, and what length is told. */
 static void try_room(int listener, socklen_t room) {
     struct address address = name_of(listener);
     unsigned char bytes[64];
     int client = client_of(&address), server, filled = 0;
+    unsigned char background = untouched(client);
     socklen_t length = room;
     char observation[32];
 
-    memset(bytes, 0xee, sizeof bytes);
+    memset(bytes, background, sizeof bytes);
     readable(listener, SOON_MS);
     server = accept(listener, (struct sockaddr *)(void *)bytes, &length);
     for (int i = 0; i < (int)sizeof bytes; i++)
-        filled = bytes[i] != 0xee ? i + 1 : filled;
+        filled = bytes[i] != background ? i + 1 : filled;
     snprintf(observation, sizeof observation, "room_%u", room);
     say(observation, "%s filled %d length %u", outcome(server), filled, length);
     close_both(client, server);
