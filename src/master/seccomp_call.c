@@ -9,10 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 #include <uv.h>
+
+#define NUMBERS_MIN 128 /* a limit of descriptors that has room for ours, too */
+#define NUMBERS_MAX 1024
 
 /* Receiving blocks when there is nothing; a hang-up alone is no call. */
 static int check_ready(int notification) {
@@ -112,6 +116,20 @@ int seccomp_call_open(const struct seccomp_call *call, int descriptor) {
         duplicate = uv_translate_sys_error(errno);
     close(process);
     return duplicate;
+}
+
+int seccomp_call_spare_number(const struct seccomp_call *call) {
+    struct rlimit limit;
+    uint64_t inode;
+    int number;
+
+    if (prlimit(call->thread, RLIMIT_NOFILE, NULL, &limit) < 0 || limit.rlim_cur < NUMBERS_MIN)
+        return UV_EMFILE;
+    number = limit.rlim_cur < NUMBERS_MAX ? (int)limit.rlim_cur : NUMBERS_MAX;
+    for (int i = 0; i < NUMBERS_MIN / 2; i++)
+        if (seccomp_call_inode(call, --number, &inode) == UV_EBADF)
+            return number;
+    return UV_EMFILE;
 }
 
 /* The address is the other process's: it is never used as one of ours. */

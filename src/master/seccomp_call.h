@@ -39,6 +39,10 @@ int seccomp_call_flags(const struct seccomp_call *call, int descriptor, int *ret
 /* A duplicate of the caller's descriptor, the caller's of this function, or a UV_E*. */
 int seccomp_call_open(const struct seccomp_call *call, int descriptor);
 
+/* A free number of the caller's, out of the way of the lowest ones, which programs expect to get,
+ * and below 1024, so that the kernel's table does not grow. UV_EMFILE where numbers are scarce. */
+int seccomp_call_spare_number(const struct seccomp_call *call);
+
 /* All of it or UV_EFAULT, as the kernel would say. */
 int seccomp_call_read(const struct seccomp_call *call, uint64_t address, void *bytes, size_t size);
 int seccomp_call_write(const struct seccomp_call *call, uint64_t address, const void *bytes,

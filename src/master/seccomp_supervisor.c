@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,6 +33,7 @@ struct listener_entry {
                             have kept the answer from it, and then it calls again */
     uint64_t bind_arguments[6];
     uint64_t original; /* the inode of the program's own socket */
+    int copy;          /* the number of the master's end in the worker, or -1 */
 };
 
 struct waiting_call {
@@ -187,29 +187,32 @@ static struct listener_entry *create_entry(struct seccomp_supervisor *supervisor
     return entry;
 }
 
-/* Whoever waits is told what a shut down socket would say. */
+/* Whoever still waits there goes on waiting. */
 static void destroy_entry(struct seccomp_supervisor *supervisor, struct listener_entry *entry) {
-    LIST_EACH(node, following, &entry->waiting) {
-        seccomp_call_answer(&waiting_of(node)->call, UV_EINVAL);
-        forget_waiting(supervisor, waiting_of(node));
-    }
+    LIST_EACH(node, following, &entry->waiting)
+    forget_waiting(supervisor, waiting_of(node));
     watch(supervisor, entry, false);
     list_remove(&entry->node);
     close(entry->socket);
     free(entry);
 }
 
-static bool is_given_up(const struct listener_entry *entry) {
-    struct pollfd state = {.fd = entry->socket};
+/* A worker may bind any number of times in its life. Whoever waits is told what a socket that was
+ * shut down would say. The number of a copy that is of no use any more, or -1. */
+static int destroy_given_up(struct seccomp_supervisor *supervisor) {
+    int copy = -1;
 
-    return !entry->shared && poll(&state, 1, 0) == 1 && (state.revents & POLLHUP);
-}
+    LIST_EACH(node, following, &supervisor->listeners) {
+        struct listener_entry *entry = entry_of(node);
 
-/* A worker may bind any number of times in its life. */
-static void destroy_given_up(struct seccomp_supervisor *supervisor) {
-    LIST_EACH(node, following, &supervisor->listeners)
-    if (is_given_up(entry_of(node)))
-        destroy_entry(supervisor, entry_of(node));
+        if (entry->shared || supervisor->events->has_listener(supervisor->owner, entry->listener))
+            continue;
+        LIST_EACH(place, next, &entry->waiting)
+        seccomp_call_answer(&waiting_of(place)->call, UV_EINVAL);
+        copy = entry->copy;
+        destroy_entry(supervisor, entry);
+    }
+    return copy;
 }
 
 /* The one that the call's first argument is, or NULL. */
@@ -382,17 +385,21 @@ static bool read_address(const struct seccomp_call *call, struct native_request 
     struct sockaddr_in6 address = {0};
     size_t length = call->arguments[2] < sizeof address ? call->arguments[2] : sizeof address;
     size_t needed;
+    size_t whole;
 
     if (length < sizeof(struct sockaddr_in) ||
         seccomp_call_read(call, call->arguments[1], &address, length) < 0)
         return false;
-    needed = address.sin6_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof address;
+    /* Of an IPv6 address the kernel does not insist on the scope, which comes last. */
+    needed = address.sin6_family == AF_INET ? sizeof(struct sockaddr_in)
+                                            : offsetof(struct sockaddr_in6, sin6_scope_id);
+    whole = address.sin6_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof address;
     /* The port is at the same place in both. */
     if ((address.sin6_family != AF_INET && address.sin6_family != AF_INET6) || length < needed ||
         address.sin6_port == 0)
         return false;
-    memcpy(request->address, &address, needed);
-    request->address_length = (uint32_t)needed;
+    memcpy(request->address, &address, whole);
+    request->address_length = (uint32_t)whole;
     return true;
 }
 
@@ -414,6 +421,27 @@ static struct worker_reply ask(struct seccomp_supervisor *supervisor,
 
     supervisor->events->request(supervisor->owner, request, &reply);
     return reply;
+}
+
+/* Puts ours high up in the worker: where it was put, or -1. */
+static int leave_copy(const struct seccomp_call *call, int descriptor) {
+    int number = seccomp_call_spare_number(call);
+
+    if (number < 0 || seccomp_call_replace(call, descriptor, number, O_CLOEXEC) < 0)
+        return -1;
+    return number;
+}
+
+/* See the header; a signal at this very moment leaves the worker without. The copies are as many as
+ * there are listeners, for a program that binds again and again has those of the ones before
+ * replaced. */
+static void leave_copies(struct seccomp_supervisor *supervisor, struct listener_entry *entry,
+                         const struct seccomp_call *call, int master_end) {
+    if (!supervisor->copied)
+        supervisor->copied = leave_copy(call, supervisor->notification) >= 0;
+    if (entry->copy >= 0 && seccomp_call_replace(call, master_end, entry->copy, O_CLOEXEC) == 0)
+        return;
+    entry->copy = leave_copy(call, master_end);
 }
 
 /* What the accept socket takes over from the program's own. */
@@ -441,6 +469,7 @@ static void bind_by_owner(struct seccomp_supervisor *supervisor, const struct se
                           struct worker_request *request) {
     struct own_settings settings = read_settings(request->descriptor);
     uint64_t original = inode_of(request->descriptor);
+    int copy = destroy_given_up(supervisor);
     struct worker_reply reply = ask(supervisor, request);
     struct listener_entry *entry;
 
@@ -457,8 +486,11 @@ static void bind_by_owner(struct seccomp_supervisor *supervisor, const struct se
         seccomp_call_answer(call, UV_ENOMEM);
         return;
     }
-    if (!entry->shared)
+    entry->copy = copy;
+    if (!entry->shared) {
         apply_settings(entry->socket, &settings);
+        leave_copies(supervisor, entry, call, reply.descriptors[1]);
+    }
     entry->binder = call->thread;
     entry->original = original;
     memcpy(entry->bind_arguments, call->arguments, sizeof call->arguments);
@@ -485,7 +517,6 @@ static void on_first_bind(struct seccomp_supervisor *supervisor, const struct se
         .magic = NATIVE_MAGIC, .version = NATIVE_VERSION, .type = NATIVE_BIND};
     struct worker_request request = {.message = &message, .pid = call->thread, .descriptor = -1};
 
-    destroy_given_up(supervisor);
     if (read_address(call, &message))
         request.descriptor = seccomp_call_open(call, (int)call->arguments[0]);
     if (request.descriptor == UV_EMFILE || request.descriptor == UV_ENFILE)

@@ -20,6 +20,8 @@
 #include "base/list.h"
 #include "master/worker_socket.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <uv.h>
 
 /* How many threads of a worker may wait in accept(); the others get ENOMEM. */
@@ -29,6 +31,8 @@ struct seccomp_events {
     /* The worker would say BIND, with its socket, or LISTEN, had it known of the master: fills the
      * reply in, as native_worker_request() does. */
     void (*request)(void *owner, struct worker_request *request, struct worker_reply *reply);
+    /* Whether it still has the listener of this number. */
+    bool (*has_listener)(void *owner, uint32_t listener);
 };
 
 struct seccomp_supervisor {
@@ -39,6 +43,7 @@ struct seccomp_supervisor {
     uv_timer_t timer;      /* runs while accept() waits somewhere with a receive timeout */
     struct list listeners; /* what bind() was answered with */
     unsigned waiting_count;
+    bool copied;      /* the worker was given the notification descriptor */
     unsigned handles; /* open libuv handles */
     const struct seccomp_events *events;
     void *owner;

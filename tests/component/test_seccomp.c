@@ -73,7 +73,14 @@ static void on_request(void *owner, struct worker_request *request, struct worke
     listens++;
 }
 
-static const struct seccomp_events events = {.request = on_request};
+/* The fake master has one listener at a time, the last. */
+static bool has_listener(void *owner, uint32_t listener) {
+    (void)owner;
+    (void)listener;
+    return false;
+}
+
+static const struct seccomp_events events = {.request = on_request, .has_listener = has_listener};
 
 static void on_closed(void *owner) {
     (void)owner;
@@ -657,15 +664,38 @@ static void test_a_stopped_program_leaves_its_clients(void **state) {
     close(client.descriptor);
 }
 
-static int go_on_alone(void) {
-    int listener = open_listener(0);
+static int bind_again_and_again(void) {
+    for (int i = 0; i < 20; i++) {
+        int listener = socket(AF_INET, SOCK_STREAM, 0);
 
-    CHECK(accept(listener, NULL, NULL) == -1);
-    CHECK(accept(listener, NULL, NULL) == -1 && errno == ENOSYS);
+        CHECK(listener == 3 && bind_socket(listener) == 0);
+        CHECK(fcntl(1022, F_GETFD) == FD_CLOEXEC && fcntl(1021, F_GETFD) == -1);
+        CHECK(close(listener) == 0);
+    }
     return 0;
 }
 
-static void test_without_a_supervisor_calls_fail(void **state) {
+static void test_a_program_that_binds_again_and_again(void **state) {
+    (void)state;
+    check_program(bind_again_and_again);
+    assert_int_equal(binds, 20);
+    assert_ptr_equal(supervisor.listeners.next->next, &supervisor.listeners); /* the last */
+}
+
+static int go_on_alone(void) {
+    struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
+    struct itimerval often = {.it_value.tv_usec = 50000, .it_interval.tv_usec = 50000};
+    int listener = open_listener(0);
+
+    CHECK(fcntl(1023, F_GETFD) == FD_CLOEXEC && fcntl(1022, F_GETFD) == FD_CLOEXEC);
+    sigaction(SIGALRM, &action, NULL);
+    setitimer(ITIMER_REAL, &often, NULL);
+    for (int i = 0; i < 5; i++)
+        CHECK(accept(listener, NULL, NULL) == -1 && errno == EINTR);
+    return 0;
+}
+
+static void test_without_a_supervisor_calls_wait(void **state) {
     (void)state;
     start_program(go_on_alone);
     LOOP_UNTIL(supervisor.waiting_count == 1);
@@ -761,7 +791,8 @@ int main(void) {
         TEST(many_children_and_a_copy),
         TEST(a_killed_program_leaves_its_clients),
         TEST(a_stopped_program_leaves_its_clients),
-        TEST(without_a_supervisor_calls_fail),
+        TEST(a_program_that_binds_again_and_again),
+        TEST(without_a_supervisor_calls_wait),
         TEST(a_hostile_program),
     };
 

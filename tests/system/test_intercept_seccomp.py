@@ -188,13 +188,19 @@ def test_idle_workers_cost_nothing(start_static):
                for pid, before in zip((app.pid, *app.workers()), used))
 
 
-def test_the_program_goes_on_when_the_master_is_killed(start_static):
-    """What it has accepted it finishes; then accept() fails, for there is nobody to answer it."""
-    app = start_static("blocking", instances=1)
+@pytest.mark.parametrize("way", ["blocking", "epoll"])
+def test_the_program_idles_when_the_master_is_killed(start_static, way):
+    """What it has accepted it finishes; nothing tells it that nobody will come any more."""
+    app = start_static(way, instances=1)
     (worker,) = app.workers()
     with open_socket(app.port) as client:
         until(lambda: procfs.open_connections(worker, app.port) == 1, 5, "the client to be accepted")
         os.kill(app.pid, signal.SIGKILL)
         app.wait_exit()
         assert ask(client).outcome == "ok"
-    until(lambda: not procfs.alive(worker), 5, "the end of a server that cannot accept any more")
+    used = procfs.cpu_seconds(worker)
+    time.sleep(1)
+    assert procfs.alive(worker)
+    assert procfs.cpu_seconds(worker) - used < 0.1
+    os.kill(worker, signal.SIGTERM)
+    until(lambda: not procfs.alive(worker), 5, "the end by a signal")

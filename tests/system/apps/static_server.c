@@ -23,6 +23,7 @@
 #define COPIES 4
 
 static int listener;
+static int port; /* that it listens on, by what getsockname() says */
 static atomic_uint interrupted;
 static pthread_t threads[COPIES];
 
@@ -35,37 +36,36 @@ static void print_listening(void) {
 }
 
 static int open_listener(int flags) {
-    const char *port = getenv("PORT");
+    const char *wanted = getenv("PORT");
     struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons((uint16_t)atoi(port ? port : "0"))};
+                                  .sin_port = htons((uint16_t)atoi(wanted ? wanted : "0"))};
     int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | flags, 0);
+    socklen_t length = sizeof address;
     int on = 1;
 
     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (descriptor < 0 || bind(descriptor, (struct sockaddr *)&address, sizeof address) != 0 ||
-        listen(descriptor, 511) != 0) {
+        listen(descriptor, 511) != 0 ||
+        getsockname(descriptor, (struct sockaddr *)&address, &length) != 0) {
         perror("static_server");
         exit(1);
     }
+    port = ntohs(address.sin_port);
     return descriptor;
 }
 
-static void answer(int client, const struct sockaddr_in *peer, const char *request) {
+static void answer(int client, const struct sockaddr_in *peer) {
     const char *slot = getenv("BATON_SLOT");
-    struct sockaddr_in own = {0};
-    socklen_t length = sizeof own;
     char host[INET_ADDRSTRLEN];
     char body[256];
     char reply[512];
     int size;
 
-    (void)request;
-    getsockname(listener, (struct sockaddr *)&own, &length);
     inet_ntop(AF_INET, &peer->sin_addr, host, sizeof host);
     snprintf(body, sizeof body,
              "{\"pid\": %d, \"slot\": %s, \"peer\": [\"%s\", %d], \"port\": %d, "
              "\"interrupted\": %u}",
-             (int)getpid(), slot ? slot : "-1", host, ntohs(peer->sin_port), ntohs(own.sin_port),
+             (int)getpid(), slot ? slot : "-1", host, ntohs(peer->sin_port), port,
              atomic_load(&interrupted));
     size = snprintf(reply, sizeof reply,
                     "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n%s",
@@ -104,7 +104,7 @@ static void serve(int client, const struct sockaddr_in *peer) {
         if (strstr(request, "\r\n\r\n")) {
             if (strncmp(request, "GET /threads ", 13) == 0)
                 replace_thread();
-            answer(client, peer, request);
+            answer(client, peer);
             break;
         }
     } while (length < sizeof request - 1);
