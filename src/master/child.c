@@ -622,8 +622,10 @@ static void remove_members(struct child *child, uint64_t now_ms) {
 }
 
 /* A server that forks may leave children, which would wait for ever on accept sockets that nobody
- * feeds any more. */
+ * feeds any more. What a Node worker has started does not accept for it. */
 static void end_orphans(const struct child *child) {
+    if (child->has_channel)
+        return;
     LIST_EACH(node, following, &child->members) {
         if (!LIST_ENTRY(node, struct child_member, member.in_child)->bound)
             continue;
