@@ -372,6 +372,15 @@ bool child_has_key(const struct child *child, const struct listener_key *key) {
     return find_key(child, key) != NULL;
 }
 
+/* As the kernel has it, both sockets must have asked for that. */
+static bool allows_another(const struct listener *listener) {
+    int reuse_port = 0;
+    socklen_t length = sizeof reuse_port;
+
+    return getsockopt(listener->descriptor, SOL_SOCKET, SO_REUSEPORT, &reuse_port, &length) == 0 &&
+           reuse_port;
+}
+
 int child_add_member(struct child *child, const struct child_listen_request *request,
                      struct child_member **ret_member) {
     struct child_member *member = find_key(child, request->key);
@@ -380,7 +389,7 @@ int child_add_member(struct child *child, const struct child_listen_request *req
 
     if (child->state == CHILD_EXITED)
         return UV_ECANCELED;
-    if (member && request->reuse_port) {
+    if (member && request->reuse_port && allows_another(member->listener)) {
         *ret_member = member;
         return 0;
     }

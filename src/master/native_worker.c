@@ -344,14 +344,20 @@ static int on_bind(struct child *child, struct worker_request *asked, struct wor
     return 0;
 }
 
+#define PACKET_FILTER 64 /* the first option of its tables */
+
 /* Levels and options whose values are plain data. Others hold pointers, which would be looked for
  * in our memory. */
 static bool is_plain_option(uint32_t level, int32_t name) {
     if (level == SOL_SOCKET)
         return name != SO_ATTACH_FILTER && name != SO_ATTACH_REUSEPORT_CBPF &&
                name != SO_ATTACH_BPF && name != SO_ATTACH_REUSEPORT_EBPF;
-    if (level == IPPROTO_IP || level == IPPROTO_IPV6)
-        return name >= 0 && name < 64; /* from 64 on: the packet filter's tables */
+    if (level == IPPROTO_IP)
+        return name >= 0 && name < PACKET_FILTER;
+    /* Those of the packet filter stand between others here (linux/netfilter_ipv6/ip6_tables.h). */
+    if (level == IPPROTO_IPV6)
+        return name >= 0 && name < 80 && name != PACKET_FILTER && name != PACKET_FILTER + 1 &&
+               name != PACKET_FILTER + 4 && name != PACKET_FILTER + 5;
     return level == IPPROTO_TCP;
 }
 

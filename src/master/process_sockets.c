@@ -1,15 +1,19 @@
 #include "master/process_sockets.h"
 
+#include <arpa/inet.h>
 #include <dirent.h>
+#include <linux/inet_diag.h>
+#include <linux/netlink.h>
+#include <linux/sock_diag.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-/* States as /proc/net/tcp shows them, from the kernel's net/tcp_states.h. */
-#define ESTABLISHED   0x01
-#define CLOSE_WAIT    0x08
-#define LISTENING     0x0a
-#define PROC_PATH_MAX 64
+#define PROC_PATH_MAX   64
+#define DUMP_SIZE       32768
+#define IN_STATE(state) (1u << (state))
 
 /* Inode numbers of sockets. init: all zero; clear: free(items). */
 struct inodes {
@@ -18,11 +22,11 @@ struct inodes {
     size_t room;
 };
 
-/* One line of /proc/net/tcp. */
-struct tcp_line {
-    unsigned port;
-    unsigned state;
-    unsigned long long inode;
+/* What of all TCP sockets is looked for. */
+struct wanted_sockets {
+    const struct inodes *inodes; /* sorted */
+    uint32_t states;             /* IN_STATE()s */
+    uint16_t port;               /* local; 0: any */
 };
 
 static bool add_inode(struct inodes *inodes, unsigned long long inode) {
@@ -99,58 +103,78 @@ static int compare_inodes(const void *one, const void *other) {
     return (*left > *right) - (*left < *right);
 }
 
-/* A process may have as many sockets as the table has lines, so they are looked up sorted. */
+/* A process may have as many sockets as the dump, so they are looked up sorted. */
 static bool find_inode(const struct inodes *inodes, unsigned long long inode) {
     return inodes->count > 0 && bsearch(&inode, inodes->items, inodes->count, sizeof *inodes->items,
                                         compare_inodes) != NULL;
 }
 
-/* How many lines of one table are the session's and wanted. */
-static uint32_t count_in_table(const char *path, const struct inodes *inodes,
-                               bool (*is_wanted)(const struct tcp_line *line, unsigned port),
-                               unsigned port) {
-    char text[512];
-    uint32_t count = 0;
-    FILE *file = fopen(path, "re");
+static int ask_for_dump(int netlink, uint8_t family, uint32_t states) {
+    struct {
+        struct nlmsghdr header;
+        struct inet_diag_req_v2 request;
+    } message = {
+        .header = {.nlmsg_len = sizeof message,
+                   .nlmsg_type = SOCK_DIAG_BY_FAMILY,
+                   .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP},
+        .request = {.sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = states}};
 
-    if (!file)
-        return 0;
-    while (fgets(text, sizeof text, file)) {
-        struct tcp_line line;
+    return send(netlink, &message, sizeof message, 0) < 0 ? -1 : 0;
+}
 
-        if (sscanf(text, " %*d: %*[^:]:%x %*s %x %*s %*s %*s %*u %*u %llu", &line.port, &line.state,
-                   &line.inode) != 3)
-            continue;
-        if (is_wanted(&line, port) && find_inode(inodes, line.inode))
-            count++;
+static bool is_wanted(const struct wanted_sockets *wanted, const struct inet_diag_msg *socket) {
+    if (wanted->port && ntohs(socket->id.idiag_sport) != wanted->port)
+        return false;
+    return find_inode(wanted->inodes, socket->idiag_inode);
+}
+
+/* Counts in one part of a dump; false when it was the last. */
+static bool count_part(const struct wanted_sockets *wanted, const void *part, size_t length,
+                       uint32_t *count) {
+    const struct nlmsghdr *message = part;
+
+    for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
+        if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
+            return false;
+        if (message->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
+            message->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
+            *count += is_wanted(wanted, NLMSG_DATA(message));
     }
-    fclose(file);
+    return true;
+}
+
+/* The kernel fills a dump in while it is read, so no read waits. Unlike the tables of /proc/net it
+ * goes by state: connections that linger after their end, often many more, cost nothing. */
+static uint32_t count_family(const struct wanted_sockets *wanted, int netlink, uint8_t family) {
+    union {
+        struct nlmsghdr alignment;
+        char bytes[DUMP_SIZE];
+    } part;
+    uint32_t count = 0;
+    ssize_t length;
+
+    if (ask_for_dump(netlink, family, wanted->states) < 0)
+        return 0;
+    do
+        length = recv(netlink, &part, sizeof part, MSG_DONTWAIT);
+    while (length > 0 && count_part(wanted, &part, (size_t)length, &count));
     return count;
 }
 
-/* In the network of that process: a worker may have one of its own. */
-static uint32_t count_in_tables(pid_t pid, struct inodes *inodes,
-                                bool (*is_wanted)(const struct tcp_line *line, unsigned port),
-                                unsigned port) {
-    char path[PROC_PATH_MAX];
+static uint32_t count_sockets(struct inodes *inodes, uint32_t states, uint16_t port) {
+    struct wanted_sockets wanted = {.inodes = inodes, .states = states, .port = port};
     uint32_t count;
+    int netlink;
 
     if (inodes->count == 0)
         return 0;
+    netlink = socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_SOCK_DIAG);
+    if (netlink < 0)
+        return 0;
     qsort(inodes->items, inodes->count, sizeof *inodes->items, compare_inodes);
-    snprintf(path, sizeof path, "/proc/%d/net/tcp", (int)pid);
-    count = count_in_table(path, inodes, is_wanted, port);
-    snprintf(path, sizeof path, "/proc/%d/net/tcp6", (int)pid);
-    return count + count_in_table(path, inodes, is_wanted, port);
-}
-
-static bool is_listening(const struct tcp_line *line, unsigned port) {
-    (void)port;
-    return line->state == LISTENING;
-}
-
-static bool is_connected(const struct tcp_line *line, unsigned port) {
-    return line->port == port && (line->state == ESTABLISHED || line->state == CLOSE_WAIT);
+    count = count_family(&wanted, netlink, AF_INET) + count_family(&wanted, netlink, AF_INET6);
+    close(netlink);
+    return count;
 }
 
 bool process_session_holds(pid_t session, ino_t inode) {
@@ -171,7 +195,7 @@ static bool visit_listener(void *argument, pid_t pid) {
     pid_t *found = argument;
 
     add_sockets(&inodes, pid);
-    if (count_in_tables(pid, &inodes, is_listening, 0) > 0)
+    if (count_sockets(&inodes, IN_STATE(TCP_LISTEN), 0) > 0)
         *found = pid;
     free(inodes.items);
     return *found == 0;
@@ -189,7 +213,7 @@ uint32_t process_session_connections(pid_t session, uint16_t port) {
     uint32_t count;
 
     each_process(session, visit_sockets, &inodes);
-    count = count_in_tables(session, &inodes, is_connected, port);
+    count = count_sockets(&inodes, IN_STATE(TCP_ESTABLISHED) | IN_STATE(TCP_CLOSE_WAIT), port);
     free(inodes.items);
     return count;
 }

@@ -1,7 +1,9 @@
-/* The sockets of a worker, as /proc(5) shows them: of all processes of its session, which it leads.
+/* The sockets of a worker: of all processes of its session, which it leads, as /proc(5) shows them,
+ * and what they are, as sock_diag(7) tells.
  *
  * These read files of /proc and take up to milliseconds where there are many processes: for what
- * happens seldom. What cannot be read (a process of another user) counts as holding nothing. */
+ * happens seldom. Sockets of another network namespace than ours are not counted. What cannot be
+ * read (a process of another user) counts as holding nothing. */
 #ifndef BATON_MASTER_PROCESS_SOCKETS_H
 #define BATON_MASTER_PROCESS_SOCKETS_H
 

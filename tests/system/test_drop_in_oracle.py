@@ -56,12 +56,6 @@ DIFFERENCES = {
     "contexts.exec_without_environment": "2",
     # Whom the last worker leaves behind the master closes, which has nothing unread to reset for.
     "listen.waiting_client": "ok",
-    # The master asks for SO_REUSEPORT of the second one only.
-    "bind_twice.reuse_port_second_only": "ok",
-    # From 64 on an option of IP may be one of the packet filter's tables.
-    "options.bound_ipv6_class": "ENOPROTOOPT value -1 length 4",
-    "options.listening_ipv6_class": "ENOPROTOOPT value -1 length 4",
-    "options.ipv6_ipv6_class": "ENOPROTOOPT value -1 length 4",
 }
 
 
