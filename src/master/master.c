@@ -9,6 +9,7 @@
 #include "master/output.h"
 #include "master/preload_library.h"
 #include "master/reaper.h"
+#include "master/seccomp_filter.h"
 #include "master/snapshot.h"
 #include "master/status.h"
 #include "master/trace.h"
@@ -329,6 +330,12 @@ int master_run(const struct settings *settings) {
     }
     if (wants_library(settings) && find_library(&master) < 0)
         return 1;
+    if (settings->intercept == SETTINGS_INTERCEPT_SECCOMP && !seccomp_supported()) {
+        log_error("%s needs --intercept seccomp, which is not to be had here: it takes Linux 5.14 "
+                  "or later, and a container may forbid it",
+                  settings->name);
+        return 1;
+    }
     open_standard_descriptors();
     signal(SIGPIPE, SIG_IGN);
     descriptor_limit = raise_descriptor_limit(&master);

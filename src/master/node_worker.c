@@ -10,6 +10,7 @@
 #include "policy/policy.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -187,8 +188,13 @@ static int choose_delivery(struct child *child, struct child_member *member) {
     if (listener->shared)
         return 0;
     if (fast) {
+        int result = native_worker_open_way(child, member);
+
         member->bound = true;
-        return native_worker_open_way(child, member);
+        /* libuv takes what it is sent for non-blocking; before 1.45 it does not make it so. */
+        if (result == 0)
+            fcntl(member->way.socket.worker, F_SETFL, O_NONBLOCK);
+        return result;
     }
     member->member.delivery = &inline_delivery;
     member->member.way = child;

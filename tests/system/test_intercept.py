@@ -13,6 +13,7 @@ from support import procfs
 from support.clients import Crowd, Load, get, outcomes
 from support.ports import free_port
 from support.primary import BATON, BUILD, script_path
+from support.wait import until
 
 SERVER = "surroundings.py"
 LIBRARY = "libbaton-preload.so"
@@ -33,6 +34,10 @@ def run_baton(*words, **variables):
 
 def told_by(app):
     return get(app.port).json()
+
+
+def wait_said(app, words):
+    until(lambda: words in app.stderr.text(), 5, app.transcript)
 
 
 # --- what is chosen ---
@@ -93,8 +98,8 @@ def test_port_zero_is_each_workers_own(start):
 def test_a_port_that_is_taken(start):
     with socket.create_server(("127.0.0.1", 0)) as holder:
         app = start_server(start, port=holder.getsockname()[1], ready=False)
-        assert app.wait_exit() == 1
-    assert "is in use by another program" in app.stderr.text()
+            assert app.wait_exit() == 1
+    wait_said(app, "is in use by another program")
 
 
 # --- programs that go past the master ---
@@ -115,15 +120,16 @@ def test_several_that_go_past_the_master_are_named_and_ended(start, bare_server)
     app = start("baton", bare_server, instances=3, quiet=True, ready=False)
     assert app.wait_exit() == 1
     assert time.monotonic() - began < 10
+    wait_said(app, "listens past the master")
     said = app.stderr.text()
-    assert "listens past the master" in said and "--intercept seccomp" in said
+    assert "--intercept seccomp" in said
     assert said.count("listens past the master") == 1
     assert "is in use by another program" not in said
 
 
 def test_one_that_goes_past_the_master_is_named_and_serves(start, bare_server):
     app = start("baton", bare_server, instances=1, quiet=True)
-    assert "listens past the master" in app.stderr.text()
+    wait_said(app, "listens past the master")
     assert outcomes(get(app.port) for _ in range(5)) == {"ok": 5}
 
 

@@ -204,3 +204,27 @@ def test_the_program_idles_when_the_master_is_killed(start_static, way):
     assert procfs.cpu_seconds(worker) - used < 0.1
     os.kill(worker, signal.SIGTERM)
     until(lambda: not procfs.alive(worker), 5, "the end by a signal")
+
+
+def wait_said(app, words):
+    until(lambda: words in app.stderr.text(), 5, app.transcript)
+
+
+def test_the_kind_is_chosen_for_a_static_program_and_said(start_static):
+    app = start_static("epoll", flags=["--slow-after", 20_000])
+    wait_said(app, "static_server is statically linked")
+    wait_said(app, "(--intercept seccomp)")
+    assert_shared_evenly(app, 40)
+
+
+def test_the_library_is_refused_to_a_static_program(start_static):
+    app = start_static("epoll", flags=["--intercept", "preload"], ready=False)
+    assert app.wait_exit() == 1
+    wait_said(app, "is statically linked, so the preload library cannot see its calls")
+
+
+def test_a_kernel_without_notification_is_told_in_a_sentence(start_static):
+    app = start_static("epoll", ready=False, wrap=["strace", "-f", "-qq", "-o", "/dev/null", "-e",
+                                                   "inject=seccomp:error=EINVAL"])
+    assert app.wait_exit() == 1
+    wait_said(app, "it takes Linux 5.14 or later")
