@@ -4,6 +4,7 @@
 #   make run APP=FILE     a program of yours instead, e.g. APP=examples/hello.js
 #   make test             all tests, in the release build and again under the sanitizers
 #   make test-node        the Node tests with Node 18, 20, 22 and 24
+#   make test-servers     real servers of all kinds under Baton; docs/servers.md has the table
 #   make bench            the benchmark's table
 #   make lint             clang without warnings, clang-tidy, the formatter, the man pages
 #   make format           rewrites the sources as the formatter wants them
@@ -21,7 +22,7 @@ BATON = build/release/baton
 CTEST = ctest --output-on-failure --no-tests=error -j $(JOBS)
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: run build test test-release test-asan test-node bench lint format fuzz coverage install clean
+.PHONY: run build test test-release test-asan test-node test-servers bench lint format fuzz coverage install clean
 
 run: build
 ifdef APP
@@ -59,6 +60,10 @@ test-asan:
 test-node: build
 	@scripts/install-packages test node
 	scripts/test-node
+
+test-servers: build
+	@scripts/install-packages test node servers
+	scripts/test-servers $(SERVERS_OPTIONS)
 
 bench:
 	@scripts/install-packages build node

@@ -13,7 +13,8 @@ import subprocess
 
 import pytest
 
-from support.primary import BATON, App
+from support.fixtures import certificate, start  # noqa: F401 (fixtures)
+from support.primary import BATON
 
 TEST_SECONDS = 45
 
@@ -46,23 +47,6 @@ def _primary_of(item):
     return parameters.get("primary", "baton")
 
 
-@pytest.fixture
-def start(tmp_path):
-    """start(primary, script, ...) is an App (see there) that ends with the test."""
-    apps = []
-
-    def start_app(primary, script, *, ready=True, **options):
-        app = App(primary, script, directory=tmp_path, **options)
-        apps.append(app)
-        if ready:
-            app.wait_ready()
-        return app
-
-    yield start_app
-    for app in reversed(apps):
-        app.close()
-
-
 def _needs_others(user):
     """Skips unless that user can run what is built: a checkout in a private directory hides it."""
     wrap = ["setpriv", f"--reuid={user}", f"--regid={user}", "--clear-groups"]
@@ -84,17 +68,6 @@ def nobody():
 def unprivileged():
     """What a command is wrapped in to run as a user of its own, for some limits are a user's."""
     return _needs_others(100_000 + os.getpid())
-
-
-@pytest.fixture(scope="session")
-def certificate(tmp_path_factory):
-    """A directory with key.pem and cert.pem."""
-    directory = tmp_path_factory.mktemp("certificate")
-    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2", "-subj",
-                    "/CN=localhost", "-keyout", directory / "key.pem", "-out",
-                    directory / "cert.pem"], check=True, capture_output=True, timeout=30)
-    return directory
 
 
 @pytest.fixture(autouse=True)

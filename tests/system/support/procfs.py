@@ -29,6 +29,19 @@ def state(pid):
     return fields[0] if fields else None
 
 
+def parent(pid):
+    """The pid of its parent, 0 when it has none or is gone."""
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def in_sessions(sessions):
+    """The pids of all living processes of these sessions."""
+    stats = ((pid, _stat(pid)) for pid in _all_pids())
+    return [pid for pid, fields in stats
+            if fields and int(fields[3]) in sessions and fields[0] not in "ZX"]
+
+
 def children(pid):
     """The pids of its children, those that only wait to be reaped included."""
     text = pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text()
@@ -52,6 +65,14 @@ def resident_kilobytes(pid):
 def listening_ports(pid):
     """The TCP ports that a process holds listening sockets of."""
     return {entry.port for entry in _tcp_sockets_of(pid) if entry.state == TCP_LISTEN}
+
+
+def listeners(pids, port):
+    """Those of the pids that hold a listening socket of a port. The table is read once, for it is
+    long after many short connections."""
+    inodes = {entry.inode for entry in _tcp_sockets() if (entry.port, entry.state) ==
+              (port, TCP_LISTEN)}
+    return [pid for pid in pids if inodes & _socket_inodes_if_alive(pid)]
 
 
 def open_connections(pid, port):
@@ -107,6 +128,13 @@ def _tcp_sockets():
 def _tcp_sockets_of(pid):
     inodes = _socket_inodes(pid)
     return [entry for entry in _tcp_sockets() if entry.inode in inodes]
+
+
+def _socket_inodes_if_alive(pid):
+    try:
+        return _socket_inodes(pid)
+    except FileNotFoundError:
+        return set()
 
 
 def _socket_inodes(pid):

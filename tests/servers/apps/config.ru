@@ -1,0 +1,4 @@
+run lambda { |_environment|
+  body = %({"pid":#{Process.pid}})
+  [200, { 'Content-Type' => 'application/json', 'Content-Length' => body.bytesize.to_s }, [body]]
+}
