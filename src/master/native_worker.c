@@ -290,6 +290,23 @@ static bool is_private(const struct child *child, const struct listener_key *key
     return port == 0;
 }
 
+static bool has_value(int socket, int option, int wanted) {
+    int value = 0;
+    socklen_t length = sizeof value;
+
+    return getsockopt(socket, SOL_SOCKET, option, &value, &length) == 0 && value == wanted;
+}
+
+/* Anything may come with a request, and would be all workers' listener. */
+static int check_socket(int socket, const struct listener_key *key) {
+    if (has_value(socket, SO_DOMAIN, key->address.any.sa_family) &&
+        has_value(socket, SO_TYPE, SOCK_STREAM) &&
+        (has_value(socket, SO_PROTOCOL, IPPROTO_TCP) ||
+         has_value(socket, SO_PROTOCOL, IPPROTO_MPTCP)))
+        return 0;
+    return UV_EINVAL;
+}
+
 int native_worker_bind(struct child *child, const struct native_bind *wanted,
                        struct child_member **ret_member) {
     struct child_listen_request request = {.key = wanted->key,
@@ -303,6 +320,9 @@ int native_worker_bind(struct child *child, const struct native_bind *wanted,
         return UV_EINVAL;
     if (is_private(child, wanted->key))
         return UV_ENOTSUP;
+    result = check_socket(wanted->socket, wanted->key);
+    if (result < 0)
+        return result;
     result = child_add_member(child, &request, &member);
     if (result < 0)
         return result;
