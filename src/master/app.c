@@ -3,121 +3,25 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "config/program.h"
+#include "master/app_internal.h"
 #include "master/bypass.h"
 #include "master/dispatcher.h"
 #include "master/node_worker.h"
-#include "policy/policy.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 
-#define STOP_TICK_MS 10
-
 static const struct child_events child_events;
-
-static void start_slot(struct slot *slot);
-static void continue_reload(struct app *app, const struct slot *slot);
-static void finish_if_empty(struct app *app);
 
 static struct slot *slot_of(struct app *app, const struct child *child) {
     return &app->slots[child->slot];
 }
 
-/* --- listeners --- */
-
-static void complain_of_bind(struct app *app, const struct listener_key *key, int error) {
-    char text[ADDRESS_TEXT_MAX];
-
-    address_describe(&key->address.any, key->length, text);
-    if (error == UV_EADDRINUSE)
-        log_error("%s: %s is in use by another program", app->settings->name, text);
-    else
-        log_error("%s: cannot listen on %s: %s", app->settings->name, text, uv_strerror(error));
-}
-
-/* The other workers meet the same, and one sentence is enough. */
-static void on_bind_failed(struct app *app, const struct listener_key *key, int error) {
-    if (app->bind_error == error && listener_key_equal(&app->bind_key, key))
-        return;
-    app->bind_error = error;
-    app->bind_key = *key;
-    complain_of_bind(app, key, error);
-}
-
-static int open_listener(struct app *app, const struct child_listen_request *request,
-                         struct listener **ret_listener) {
-    int result =
-        app->stopping ? UV_ECANCELED : listener_set_open(&app->listeners, request, ret_listener);
-
-    if (result == 0) {
-        app->bind_error = 0;
-        app->events->serving(app->owner, app, *ret_listener);
-    } else if (result != UV_ECANCELED) {
-        on_bind_failed(app, request->key, result);
-    }
-    return result;
-}
-
-/* The socket that all workers inherit (sd_listen_fds(3)): blocking, and listening already. */
-static int open_inherited(struct app *app) {
-    struct listener_key key = {.kind = LISTENER_TCP};
-    struct child_listen_request request = {.key = &key};
-    struct sockaddr_storage address;
-    int result = address_parse(app->settings->listen, &address, &key.length);
-
-    if (result < 0) {
-        log_error("--listen takes [HOST:]PORT or the path of a Unix socket, not '%.128s'",
-                  app->settings->listen);
-        return result;
-    }
-    memcpy(&key.address, &address, key.length);
-    key.any_host = strchr(app->settings->listen, ':') == NULL;
-    if (address.ss_family == AF_UNIX)
-        key.kind = LISTENER_UNIX;
-    result = open_listener(app, &request, &app->inherited);
-    if (result < 0)
-        return result;
-    app->listened = true;
-    return listener_share(app->inherited, 0);
-}
-
-static int on_listen(void *owner, struct child *child, const struct child_listen_request *request,
-                     struct listener **ret_listener) {
-    struct app *app = owner;
-    int result = 0;
-
-    (void)child;
-    *ret_listener = listener_set_find(&app->listeners, request->key);
-    if (!*ret_listener)
-        result = open_listener(app, request, ret_listener);
-    if (result == 0)
-        app->listened = true;
-    return result;
-}
-
-/* While a slot has no worker, its next one may want the listener that nobody else wants. */
-static bool is_awaited(const struct app *app) {
-    for (uint32_t i = 0; i < app->slot_count; i++)
-        if (!app->slots[i].over && (!app->slots[i].current || app->slots[i].next ||
-                                    app->slots[i].current->state < CHILD_READY))
-            return true;
-    return false;
-}
-
-static void on_unlisten(void *owner, struct child *child, struct child_member *member, bool asked) {
-    struct app *app = owner;
-
-    (void)child;
-    listener_set_forget(&app->listeners, &member->member);
-    if (app->stopping || (asked && !is_awaited(app)))
-        listener_set_close_unwanted(&app->listeners);
-}
-
 /* --- workers --- */
 
-static int start_child(struct slot *slot, bool serving, struct child **ret_child) {
+int app_start_child(struct slot *slot, bool serving, struct child **ret_child) {
     struct app *app = slot->app;
     struct child_options options = {.settings = app->settings,
                                     .loop = app->options.loop,
@@ -154,12 +58,12 @@ static void give_up(struct slot *slot, const char *why) {
 }
 
 static void on_restart_due(uv_timer_t *timer) {
-    start_slot(timer->data);
+    app_start_slot(timer->data);
 }
 
 static void schedule(struct slot *slot, uint64_t delay_ms) {
     if (delay_ms == 0)
-        start_slot(slot);
+        app_start_slot(slot);
     else
         uv_timer_start(&slot->timer, on_restart_due, delay_ms, 0);
 }
@@ -187,12 +91,12 @@ static void on_start_failed(struct slot *slot, int error) {
         give_up(slot, "its program cannot be executed");
 }
 
-static void start_slot(struct slot *slot) {
+void app_start_slot(struct slot *slot) {
     int result;
 
     if (slot->current || slot->over || slot->app->stopping)
         return;
-    result = start_child(slot, true, &slot->current);
+    result = app_start_child(slot, true, &slot->current);
     if (result < 0) {
         slot->current = NULL;
         on_start_failed(slot, result);
@@ -200,7 +104,7 @@ static void start_slot(struct slot *slot) {
 }
 
 static void check_all_ready(struct app *app) {
-    if (!is_awaited(app))
+    if (!app_is_awaited(app))
         listener_set_close_unwanted(&app->listeners); /* that only workers of old had asked for */
     if (app->announced_ready)
         return;
@@ -229,7 +133,7 @@ static void on_ready(void *owner, struct child *child) {
     app->served = true;
     if (slot->next == child) {
         replace(slot);
-        continue_reload(app, slot);
+        app_continue_reload(app, slot);
     }
     check_all_ready(app);
 }
@@ -243,37 +147,8 @@ static void on_retiring(void *owner, struct child *child) {
     slot->current = NULL;
     if (app->settings->autorestart) {
         slot->history.restarts++;
-        start_slot(slot);
+        app_start_slot(slot);
     }
-}
-
-static void end_reload(struct app *app, bool complete) {
-    app->reloading = -1;
-    if (complete) {
-        app->reloads++;
-        log_info("%s reloaded: all %u workers replaced", app->settings->name, app->slot_count);
-    }
-    if (app->reload_again && complete && !app->stopping) {
-        app->reload_again = false;
-        app_reload(app);
-    }
-    app->reload_again = false;
-}
-
-static void abort_reload(struct app *app, const char *why) {
-    log_error("reload of %s abandoned at worker %d: %s; the workers that are there go on serving",
-              app->settings->name, app->reloading, why);
-    end_reload(app, false);
-}
-
-/* A successor did not get ready; outside a reload it was to replace a worker that had grown too
- * large. */
-static void successor_failed(struct slot *slot, const char *why) {
-    slot->next = NULL;
-    if (slot->app->reloading == (int32_t)slot->number)
-        abort_reload(slot->app, why);
-    else
-        log_error("worker %u could not be replaced: %s", slot->number, why);
 }
 
 /* It serves, but not through us: with `exclusive: true`, say, or without the preload library. */
@@ -326,9 +201,9 @@ static void on_slow(void *owner, struct child *child) {
     bool waits = app->settings->wait_ready;
 
     if (slot->next == child) {
-        successor_failed(slot,
-                         waits ? "the new one did not say that it is ready within --listen-timeout"
-                               : "the new one did not listen within --listen-timeout");
+        app_successor_failed(
+            slot, waits ? "the new one did not say that it is ready within --listen-timeout"
+                        : "the new one did not listen within --listen-timeout");
         child_kill(child, "it was not ready in time");
     } else if (listens_by_itself(app, child)) {
         return;
@@ -401,7 +276,7 @@ static void promote(struct slot *slot) {
     slot->current = slot->next;
     slot->next = NULL;
     child_serve(slot->current, clock_ms());
-    continue_reload(slot->app, slot);
+    app_continue_reload(slot->app, slot);
 }
 
 static void on_ended(void *owner, struct child *child) {
@@ -415,7 +290,7 @@ static void on_ended(void *owner, struct child *child) {
 
         child_describe_end(child, what);
         log_error("the new worker %u %s", slot->number, what);
-        successor_failed(slot, "the new one ended before it was ready");
+        app_successor_failed(slot, "the new one ended before it was ready");
     } else if (slot->current == child) {
         slot->current = NULL;
         if (!app->stopping && slot->next)
@@ -426,7 +301,7 @@ static void on_ended(void *owner, struct child *child) {
         log_warning("worker %u (pid %d) was killed because %s", child->slot, (int)child->pid,
                     child->reason);
     }
-    finish_if_empty(app);
+    app_finish_if_empty(app);
 }
 
 static void on_trace(void *owner, const struct trace_message *message) {
@@ -435,59 +310,13 @@ static void on_trace(void *owner, const struct trace_message *message) {
     app->events->trace(app->owner, message);
 }
 
-static const struct child_events child_events = {.listen = on_listen,
-                                                 .unlisten = on_unlisten,
+static const struct child_events child_events = {.listen = app_listen,
+                                                 .unlisten = app_unlisten,
                                                  .ready = on_ready,
                                                  .retiring = on_retiring,
                                                  .slow = on_slow,
                                                  .ended = on_ended,
                                                  .trace = on_trace};
-
-/* --- reload --- */
-
-/* Prepares the successor in the first slot from `number` on that has a worker; a slot without one
- * gets the new program anyway. */
-static void reload_from(struct app *app, uint32_t number) {
-    for (; number < app->slot_count; number++) {
-        struct slot *slot = &app->slots[number];
-        int result;
-
-        app->reloading = (int32_t)number;
-        if (!slot->current || slot->next)
-            continue;
-        result = start_child(slot, false, &slot->next);
-        if (result < 0)
-            abort_reload(app, uv_strerror(result));
-        return;
-    }
-    end_reload(app, true);
-}
-
-static void continue_reload(struct app *app, const struct slot *slot) {
-    if (!app->stopping && app->reloading == (int32_t)slot->number)
-        reload_from(app, slot->number + 1);
-}
-
-void app_reload(struct app *app) {
-    if (app->stopping)
-        return;
-    if (app->reloading >= 0) {
-        app->reload_again = true;
-        log_info("%s is being reloaded; another reload follows", app->settings->name);
-        return;
-    }
-    log_info("reloading %s: %u workers, one after the other", app->settings->name, app->slot_count);
-    for (uint32_t i = 0; i < app->slot_count; i++) {
-        app->slots[i].history.young_deaths = 0;
-        if (!app->slots[i].current)
-            uv_timer_stop(&app->slots[i].timer);
-    }
-    reload_from(app, 0);
-    for (uint32_t i = 0; i < app->slot_count; i++) {
-        app->slots[i].over = false;
-        start_slot(&app->slots[i]);
-    }
-}
 
 /* --- memory --- */
 
@@ -502,7 +331,7 @@ static void check_memory(struct app *app, struct child *child) {
         "worker %u (pid %d) uses %llu MB, more than --max-memory-restart allows; replacing it",
         slot->number, (int)child->pid, (unsigned long long)(child->memory >> 20));
     slot->history.restarts++;
-    if (start_child(slot, false, &slot->next) < 0)
+    if (app_start_child(slot, false, &slot->next) < 0)
         slot->next = NULL;
 }
 
@@ -514,100 +343,6 @@ void app_sample(struct app *app, uint64_t now_ms) {
         child_sample(child, now_ms);
         check_memory(app, child);
     }
-}
-
-/* --- the end --- */
-
-static void on_timer_closed(uv_handle_t *handle) {
-    struct app *app = handle->data;
-
-    app->handles--;
-    finish_if_empty(app);
-}
-
-static void on_listener_closed(void *owner) {
-    finish_if_empty(owner);
-}
-
-static void on_slot_timer_closed(uv_handle_t *handle) {
-    struct slot *slot = handle->data;
-
-    slot->app->handles--;
-    finish_if_empty(slot->app);
-}
-
-/* All workers are gone: what is left are listeners and timers. */
-static void close_rest(struct app *app) {
-    app->closing = true;
-    listener_set_close(&app->listeners);
-    for (uint32_t i = 0; i < app->slot_count; i++)
-        uv_close((uv_handle_t *)&app->slots[i].timer, on_slot_timer_closed);
-    uv_close((uv_handle_t *)&app->stop_timer, on_timer_closed);
-}
-
-static bool all_over(const struct app *app) {
-    for (uint32_t i = 0; i < app->slot_count; i++)
-        if (!app->slots[i].over)
-            return false;
-    return true;
-}
-
-static enum app_outcome outcome_of_slots(const struct app *app) {
-    for (uint32_t i = 0; i < app->slot_count; i++)
-        if (app->slots[i].gave_up)
-            return app->served ? APP_GIVEN_UP : APP_FAILED_START;
-    return APP_DONE;
-}
-
-static void finish_if_empty(struct app *app) {
-    if (app->child_count > 0 || app->starting)
-        return;
-    if (!app->stopping && all_over(app))
-        app_stop(app, outcome_of_slots(app));
-    else if (app->stopping && !app->closing)
-        close_rest(app);
-    else if (app->closing && app->handles == 0 && app->listeners.open == 0)
-        app->events->finished(app->owner, app, app->outcome);
-}
-
-static void drain_all(struct app *app) {
-    uv_timer_stop(&app->stop_timer);
-    if (app->outcome == APP_FAILED_START)
-        app_kill(app); /* nobody was served, and a stop signal would only make them talk */
-    LIST_EACH(node, following, &app->children)
-    child_finish(LIST_ENTRY(node, struct child, in_app));
-    finish_if_empty(app);
-}
-
-/* Whoever had connected before the end is handed over first, for as long as open connections may
- * take. */
-static void on_stop_timer(uv_timer_t *timer) {
-    struct app *app = timer->data;
-
-    if (!listener_set_has_waiting(&app->listeners) ||
-        clock_ms() - app->stopping_since_ms >= app->settings->drain_timeout_ms)
-        drain_all(app);
-}
-
-void app_stop(struct app *app, enum app_outcome outcome) {
-    if (app->stopping)
-        return;
-    app->stopping = true;
-    app->outcome = outcome;
-    app->reloading = -1;
-    app->stopping_since_ms = clock_ms();
-    listener_set_finish(&app->listeners);
-    for (uint32_t i = 0; i < app->slot_count; i++)
-        uv_timer_stop(&app->slots[i].timer);
-    if (listener_set_has_waiting(&app->listeners) && app->child_count > 0)
-        uv_timer_start(&app->stop_timer, on_stop_timer, STOP_TICK_MS, STOP_TICK_MS);
-    else
-        drain_all(app);
-}
-
-void app_kill(struct app *app) {
-    LIST_EACH(node, following, &app->children)
-    child_kill(LIST_ENTRY(node, struct child, in_app), NULL);
 }
 
 /* --- life --- */
@@ -635,7 +370,7 @@ int app_start(struct app **ret_app, const struct app_options *options,
                                                      .loop = options->loop,
                                                      .descriptor_limit = options->descriptor_limit,
                                                      .watch = options->watch},
-                      on_listener_closed, app);
+                      app_on_listener_closed, app);
     uv_timer_init(options->loop, &app->stop_timer);
     app->stop_timer.data = app;
     app->handles = app->slot_count + 1;
@@ -646,12 +381,12 @@ int app_start(struct app **ret_app, const struct app_options *options,
     }
     *ret_app = app;
     app->starting = true;
-    if (app->settings->listen && open_inherited(app) < 0)
+    if (app->settings->listen && app_open_inherited(app) < 0)
         app_stop(app, APP_FAILED_START);
     for (uint32_t i = 0; i < app->slot_count; i++)
-        start_slot(&app->slots[i]);
+        app_start_slot(&app->slots[i]);
     app->starting = false;
-    finish_if_empty(app);
+    app_finish_if_empty(app);
     return 0;
 }
 

@@ -1,0 +1,92 @@
+/* What an app's workers ask of it: its listeners. */
+#include "base/log.h"
+#include "master/app.h"
+#include "master/app_internal.h"
+
+#include <string.h>
+
+static void complain_of_bind(struct app *app, const struct listener_key *key, int error) {
+    char text[ADDRESS_TEXT_MAX];
+
+    address_describe(&key->address.any, key->length, text);
+    if (error == UV_EADDRINUSE)
+        log_error("%s: %s is in use by another program", app->settings->name, text);
+    else
+        log_error("%s: cannot listen on %s: %s", app->settings->name, text, uv_strerror(error));
+}
+
+/* The other workers meet the same, and one sentence is enough. */
+static void on_bind_failed(struct app *app, const struct listener_key *key, int error) {
+    if (app->bind_error == error && listener_key_equal(&app->bind_key, key))
+        return;
+    app->bind_error = error;
+    app->bind_key = *key;
+    complain_of_bind(app, key, error);
+}
+
+static int open_listener(struct app *app, const struct child_listen_request *request,
+                         struct listener **ret_listener) {
+    int result =
+        app->stopping ? UV_ECANCELED : listener_set_open(&app->listeners, request, ret_listener);
+
+    if (result == 0) {
+        app->bind_error = 0;
+        app->events->serving(app->owner, app, *ret_listener);
+    } else if (result != UV_ECANCELED) {
+        on_bind_failed(app, request->key, result);
+    }
+    return result;
+}
+
+int app_open_inherited(struct app *app) {
+    struct listener_key key = {.kind = LISTENER_TCP};
+    struct child_listen_request request = {.key = &key};
+    struct sockaddr_storage address;
+    int result = address_parse(app->settings->listen, &address, &key.length);
+
+    if (result < 0) {
+        log_error("--listen takes [HOST:]PORT or the path of a Unix socket, not '%.128s'",
+                  app->settings->listen);
+        return result;
+    }
+    memcpy(&key.address, &address, key.length);
+    key.any_host = strchr(app->settings->listen, ':') == NULL;
+    if (address.ss_family == AF_UNIX)
+        key.kind = LISTENER_UNIX;
+    result = open_listener(app, &request, &app->inherited);
+    if (result < 0)
+        return result;
+    app->listened = true;
+    return listener_share(app->inherited, 0);
+}
+
+int app_listen(void *owner, struct child *child, const struct child_listen_request *request,
+               struct listener **ret_listener) {
+    struct app *app = owner;
+    int result = 0;
+
+    (void)child;
+    *ret_listener = listener_set_find(&app->listeners, request->key);
+    if (!*ret_listener)
+        result = open_listener(app, request, ret_listener);
+    if (result == 0)
+        app->listened = true;
+    return result;
+}
+
+bool app_is_awaited(const struct app *app) {
+    for (uint32_t i = 0; i < app->slot_count; i++)
+        if (!app->slots[i].over && (!app->slots[i].current || app->slots[i].next ||
+                                    app->slots[i].current->state < CHILD_READY))
+            return true;
+    return false;
+}
+
+void app_unlisten(void *owner, struct child *child, struct child_member *member, bool asked) {
+    struct app *app = owner;
+
+    (void)child;
+    listener_set_forget(&app->listeners, &member->member);
+    if (app->stopping || (asked && !app_is_awaited(app)))
+        listener_set_close_unwanted(&app->listeners);
+}
