@@ -98,7 +98,7 @@ def test_port_zero_is_each_workers_own(start):
 def test_a_port_that_is_taken(start):
     with socket.create_server(("127.0.0.1", 0)) as holder:
         app = start_server(start, port=holder.getsockname()[1], ready=False)
-            assert app.wait_exit() == 1
+        assert app.wait_exit() == 1
     wait_said(app, "is in use by another program")
 
 
