@@ -38,7 +38,7 @@ enum bypass bypass_find(pid_t session, const char *library, char text[BYPASS_TEX
     pid_t pid = process_session_listener(session);
     char program[PATH_MAX];
 
-    if (pid == 0)
+    if (pid == 0 || (!library && pid != session))
         return BYPASS_NONE;
     read_program(pid, program);
     if (library && !process_has_mapped(pid, library)) {

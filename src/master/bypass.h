@@ -17,9 +17,10 @@ enum bypass {
     BYPASS_UNSEEN,   /* one does, and the library did not see it */
 };
 
-/* Looks at all processes of the worker's session. `library` is the path of the preload library, or
- * NULL where none is used. A sentence about what was found goes into `text`, with what can be done.
- * Reads /proc: up to some milliseconds. */
+/* Looks at all processes of the worker's session, or at the worker alone where no library is used:
+ * a child of a Node worker may serve whom it likes. `library` is the path of the preload library,
+ * or NULL. A sentence about what was found goes into `text`, with what can be done. Reads /proc: up
+ * to some milliseconds. */
 enum bypass bypass_find(pid_t session, const char *library, char text[BYPASS_TEXT_MAX]);
 
 #endif
