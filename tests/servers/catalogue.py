@@ -207,10 +207,12 @@ SERVERS = [
     Server("Apache, event", "sh", "-c 'exec apache2 -DFOREGROUND -f {directory}/apache.conf "
            "-c \"PidFile apache-$$.pid\"'", template="apache.conf",
            words=(("MPM", "event"),), tells_pid=False, version="apache2 -v",
-           special="refuses to start beside another with its PidFile, so each process has one"),
+           special="refuses to start beside another with its PidFile, so each process has one; "
+           "when it is killed its children stay, for they heed no SIGTERM"),
     Server("Apache, prefork", "sh", "-c 'exec apache2 -DFOREGROUND -f {directory}/apache.conf "
            "-c \"PidFile apache-$$.pid\"'", template="apache.conf",
-           words=(("MPM", "prefork"),), tells_pid=False, version="apache2 -v", special="as above"),
+           words=(("MPM", "prefork"),), tells_pid=False, version="apache2 -v",
+           special="needs a PidFile for each process, too"),
     Server("HAProxy", "haproxy", "-db -f haproxy.cfg",
            template="haproxy.cfg", version="haproxy -v", special="binds with SO_REUSEPORT"),
     Server("h2o", "h2o", "-c h2o.conf", template="h2o.conf",

@@ -42,11 +42,22 @@ class Table:
 
 
 def update(table, document):
-    """Puts the tables into the document, between its two marks."""
+    """Puts the tables into the document, between its two marks; only the rows of what was run, when
+    the others are there already."""
     text = document.read_text()
     before, _, rest = text.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    document.write_text(f"{before}{BEGIN}\n{table.read_text()}\n{END}{after}")
+    known, _, after = rest.partition(END)
+    fresh = table.read_text()
+    rows = {row_key(line): line for line in fresh.splitlines()}
+    if set(rows) <= {row_key(line) for line in known.splitlines()}:
+        fresh = "\n".join(rows.get(row_key(line), line) for line in known.strip().splitlines())
+    document.write_text(f"{before}{BEGIN}\n{fresh.strip()}\n\n{END}{after}")
+
+
+def row_key(line):
+    """Which row of which table it is."""
+    cells = line.split("|")
+    return len(cells) > 4, "".join(cells[:2])
 
 
 if __name__ == "__main__":

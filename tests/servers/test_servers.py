@@ -1,5 +1,6 @@
 """Each server with 2 and 4 workers, unmodified: an equal share of the clients, one listening
 socket, kept connections, a killed worker, a reload, the end. And how it accepts by itself."""
+import pathlib
 import subprocess
 
 import pytest
@@ -30,7 +31,7 @@ def built(server, built_root):
 
 def command_of(server, built, directory, port):
     script = str(script_of(server, built))
-    suffix = "." + script.rpartition(".")[2]
+    suffix = pathlib.Path(script).suffix
     before = [INTERPRETERS[suffix]] if suffix in INTERPRETERS else []
     return [*before, script, *server.words_of(server.arguments, apps=APPS, built=built,
                                               directory=directory, port=port)]
