@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import random
+import resource
 import signal
 import socket
 import subprocess
@@ -121,6 +122,30 @@ class Spent:
         return [cpu_ns(pids) - before for pids, before in zip(self.groups, self.before)]
 
 
+def busy_s():
+    """Processor time of the whole machine that was neither idle nor waited for a disk."""
+    with open("/proc/stat", encoding="ascii") as stat:
+        user, nice, system, _, _, interrupts, soft_interrupts, *_ = map(
+            int, stat.readline().split()[1:])
+    return (user + nice + system + interrupts + soft_interrupts) / os.sysconf("SC_CLK_TCK")
+
+
+class Others:
+    """What programs beside the system, its clients and this one use of the machine from now on."""
+
+    def __init__(self, system):
+        self.spent, self.began, self.before = Spent(system), time.monotonic(), self.strange_s()
+
+    @staticmethod
+    def strange_s():
+        return busy_s() - sum(sum(resource.getrusage(who)[:2]) for who in
+                              (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+
+    def share(self):
+        strange = self.strange_s() - self.before - self.spent.since()[1] / 1e9
+        return max(strange, 0) / (time.monotonic() - self.began) / os.cpu_count()
+
+
 class Clients:
     """bench_load, and not wrk: measured here against the same master, wrk spends about 15 % more
     processor time per short connection, which on two cores the measured master has to do without,
@@ -151,6 +176,7 @@ class Clients:
     def measure(self, system, seconds, mode):
         """One run: rate, cost per answer of the master and of all processes, and latencies."""
         measured = self.run_kept if mode == "keep-alive" else self.run_short
+        others = Others(system)
         load, spent, answers_meanwhile = measured(system, seconds)
         if load["completed"] == 0:
             raise RuntimeError(f"{system.name}: no answer in {seconds} s")
@@ -161,6 +187,7 @@ class Clients:
             "p50_us": load["p50_us"],
             "p99_us": load["p99_us"],
             "errors": load["errors"] + load["unfinished"],
+            "others": others.share(),
         }
 
     def run_short(self, system, seconds):

@@ -247,11 +247,18 @@ def targets(result):
     return table(["target", "limit", "measured", ""], rows)
 
 
+def others(result):
+    """How much of the processors other programs had while a figure was taken, the median."""
+    return statistics.median(sample["others"] for modes in result["runs"].values()
+                             for samples in modes.values() for sample in samples)
+
+
 def text(result):
     settings = result["settings"]
     head = (f"Linux {result['machine']}; {settings['workers']} workers, {settings['connections']} "
             f"connections at a time; medians of {settings['rounds']} rounds of "
-            f"{settings['seconds']:g} s\n\n")
+            f"{settings['seconds']:g} s;\nother programs used {others(result):.0%} of the processors "
+            "meanwhile\n\n")
     return head + "".join(part(result) for part in (masters, drop_in, calls, node, kills, scale,
                                                     targets)).rstrip("\n")
 

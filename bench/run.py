@@ -142,7 +142,7 @@ def scale(kinds, places, clients, chosen):
             cost = {system.name: [] for system in running}
             for _ in range(chosen.rounds):
                 for system in running:
-                    sample = clients.measure(system, chosen.seconds, "short")
+                    sample = clients.measure(system, chosen.seconds / 2, "short")
                     cost[system.name].append(sample["cost_us"])
             result[workers] = {
                 system.name: {"cost_us": cost[system.name],

@@ -66,7 +66,12 @@ class System:
 
     def start(self):
         self.launch()
-        measure.wait_for(self.is_up, 60, self.name)
+        try:
+            measure.wait_for(self.is_up, 60, self.name)
+        except TimeoutError as error:
+            started = len(measure.stamps(self.stamps))
+            raise RuntimeError(f"{error}; {started} of {self.workers} workers had started; "
+                               f"{self.last_words()}") from error
 
     def last_words(self):
         lines = (self.directory / "output").read_text(errors="replace").strip().splitlines()
