@@ -147,7 +147,7 @@ def test_kill_before_the_acknowledgement(start, primary, instances):
         assert reply.outcome == "hung"
     else:
         assert reply.outcome == "ok" and reply.json()["pid"] != victim
-        assert app.status().total("acknowledged") >= 1
+        app.wait_status(lambda now: now.total("acknowledged") >= 1)
     assert read_reply(lost, timeout=3).outcome == "reset"
     app.wait_replaced([victim])
 

@@ -323,7 +323,7 @@ def test_none_leaves_the_shared_socket_as_workers_want_it(start, tmp_path):
 
 
 def test_none_waits_in_the_kernel_while_all_are_dead(start_server):
-    app = start_server("native", "none", instances=2, flags=["--restart-delay", 500])
+    app = start_server("native", "none", instances=2, flags=["--restart-delay", 3000])
     for victim in app.workers():
         os.kill(victim, signal.SIGKILL)
     app.wait_status(lambda now: not now.ready())
