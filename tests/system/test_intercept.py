@@ -76,6 +76,18 @@ def test_other_kinds_do_without_the_library(start, kind):
     assert "LD_PRELOAD" not in told_by(app)["environment"]
 
 
+@pytest.mark.parametrize("has_library", [True, False])
+def test_node_gets_an_accept_socket_only_where_the_library_is(start, tmp_path, has_library):
+    script = tmp_path / "app.sh"
+    script.write_text(f'exec {"" if has_library else "env -u LD_PRELOAD "}node '
+                      f'{script_path("hello.js")}\n')
+    app = start("baton", script, flags=["--interpreter", "sh", "--intercept", "node-fast",
+                                        "--trace"])
+    assert outcomes(get(app.port) for _ in range(20)) == {"ok": 20}
+    wait_said(app, "client 10 of listener 0" if has_library else '"act":"newconn"')
+    assert ('"act":"newconn"' in app.transcript()) != has_library
+
+
 # --- what is passed through ---
 
 
