@@ -93,6 +93,7 @@ static int bind_given(struct listener *listener, const struct listener_options *
         return uv_translate_sys_error(errno);
     fcntl(options->socket, F_SETFL, fcntl(options->socket, F_GETFL) | O_NONBLOCK);
     listener->descriptor = options->socket;
+    listener->given = true;
     listener->bound_length = sizeof listener->bound;
     getsockname(options->socket, (struct sockaddr *)&listener->bound, &listener->bound_length);
     return 0;
@@ -160,6 +161,8 @@ int listener_listen(struct listener *listener, int backlog) {
         return UV_EINVAL;
     if (!listener->listening || backlog > listener->backlog)
         result = start_listening(listener, backlog);
+    if (result == 0)
+        listener->stopped = false; /* it may have been broken */
     resume(listener);
     return result;
 }
@@ -310,7 +313,21 @@ static bool is_passing(int error) {
 static void fail(struct listener *listener, int error) {
     pause_accepting(listener);
     listener->stopped = true;
+    listener->listening = false;
     listener->events->failed(listener->owner, listener, error);
+}
+
+/* Who brought the socket may have kept a copy, and shutdown(2) of that ends listening for all: then
+ * it listens again. */
+static bool listen_again(struct listener *listener) {
+    return listener->given && start_listening(listener, listener->backlog) == 0;
+}
+
+static void fail_to_accept(struct listener *listener, int error) {
+    if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM)
+        starve(listener);
+    else if (error != EAGAIN && !(error == EINVAL && listen_again(listener)))
+        fail(listener, uv_translate_sys_error(error));
 }
 
 /* Accepts one: 1 when there may be more, 0 when not now. */
@@ -324,10 +341,7 @@ static int accept_one(struct listener *listener, uint64_t now_ms) {
     if (descriptor < 0 && is_passing(errno))
         return 1;
     if (descriptor < 0) {
-        if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
-            starve(listener);
-        else if (errno != EAGAIN)
-            fail(listener, uv_translate_sys_error(errno));
+        fail_to_accept(listener, errno);
         return 0;
     }
     client = client_create(descriptor);
@@ -366,6 +380,9 @@ static uint32_t least(uint32_t one, uint32_t other) {
 }
 
 static void accept_some(struct listener *listener, uint32_t most, uint64_t now_ms) {
+    /* It belongs to the open file, which a copy of the worker that brought the socket shares. */
+    if (listener->given)
+        fcntl(listener->descriptor, F_SETFL, O_NONBLOCK);
     while (most-- > 0 && accept_one(listener, now_ms) > 0)
         ;
 }

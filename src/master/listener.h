@@ -67,6 +67,7 @@ struct listener {
     bool starved;         /* paused because descriptors are short */
     bool listening;       /* listen(2) was called on it; a socket that is only bound refuses */
     int backlog;          /* the largest asked for */
+    bool given;           /* the socket is one that a worker brought */
     bool shared;          /* the workers accept */
     bool stopped;         /* accepts no more: finished, broken or shared */
     bool finished;        /* its socket is closed; clients in line are still served */
