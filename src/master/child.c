@@ -23,8 +23,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define IDLE_LOOK_MS 50  /* how often a worker that is to end is asked for open connections */
-#define LINGER_MS    250 /* for a Node worker that has closed its channel to end by itself */
+#define IDLE_LOOK_MS 50   /* how often a worker that is to end is asked for open connections */
+#define LINGER_MS    250  /* for a Node worker that has closed its channel to end by itself */
+#define MEMBERS_MAX  1024 /* of one worker, so that others may have listeners too */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -381,6 +382,21 @@ static bool allows_another(const struct listener *listener) {
            reuse_port;
 }
 
+static unsigned count_members(const struct child *child) {
+    unsigned count = 0;
+
+    LIST_EACH(node, following, &child->members)
+    count++;
+    return count;
+}
+
+/* Another worker may have bound it, and not listened yet. */
+static int listen_at_once(struct listener *listener, const struct child_listen_request *request) {
+    if (request->bind_only || listener->listening || listener->shared)
+        return 0;
+    return listener_listen(listener, request->backlog > 0 ? request->backlog : SOMAXCONN);
+}
+
 int child_add_member(struct child *child, const struct child_listen_request *request,
                      struct child_member **ret_member) {
     struct child_member *member = find_key(child, request->key);
@@ -395,7 +411,11 @@ int child_add_member(struct child *child, const struct child_listen_request *req
     }
     if (member)
         child_check_member(child, member); /* the listener may go with it */
+    if (count_members(child) >= MEMBERS_MAX)
+        return UV_EMFILE;
     result = child->events->listen(child->owner, child, request, &listener);
+    if (result == 0)
+        result = listen_at_once(listener, request);
     if (result < 0)
         return result;
     if (find_listener(child, listener))

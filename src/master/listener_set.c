@@ -10,6 +10,9 @@
 #define WAIT_LIMIT_MS   60000 /* a client that no worker takes for so long is let go */
 #define STUCK_SAID_MS   10000 /* how often it is said that a worker is stuck */
 #define STUCK_LONG_MS   5000  /* after which it is said of a server that is no event loop */
+#define LISTENERS_MAX   2048  /* together, of all workers */
+#define LISTENERS_MIN   16    /* allowed in any case … */
+#define LISTENER_SHARE  8     /* … and a listener for so many descriptors that we may have */
 
 void listener_set_init(struct listener_set *set, const struct listener_set_options *options,
                        void (*on_closed)(void *owner), void *owner) {
@@ -142,8 +145,19 @@ static struct listener_options make_options(const struct listener_set *set,
     };
 }
 
-int listener_set_open(struct listener_set *set, const struct child_listen_request *request,
-                      struct listener **ret_listener) {
+/* Whoever opens one after the other must leave descriptors for clients. Those that nobody wants
+ * are kept for a worker that is about to come, but not at any price. */
+static int check_room(struct listener_set *set) {
+    unsigned most = LISTENERS_MIN + (unsigned)set->options.descriptor_limit / LISTENER_SHARE;
+
+    if (set->open < LISTENERS_MAX && set->open < most)
+        return 0;
+    listener_set_close_unwanted(set);
+    return UV_EMFILE;
+}
+
+static int create(struct listener_set *set, const struct child_listen_request *request,
+                  struct listener **ret_listener) {
     struct listener *listener = malloc(sizeof *listener);
     struct policy *policy = NULL;
     struct listener_options options;
@@ -166,6 +180,13 @@ failed:
     policy_destroy(policy);
     free(listener);
     return result;
+}
+
+int listener_set_open(struct listener_set *set, const struct child_listen_request *request,
+                      struct listener **ret_listener) {
+    int result = check_room(set);
+
+    return result < 0 ? result : create(set, request, ret_listener);
 }
 
 /* --- closing --- */
