@@ -7,10 +7,14 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
+#include <linux/capability.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 int native_worker_key(const struct native_request *request, struct listener_key *ret_key) {
     sa_family_t family;
@@ -268,7 +272,8 @@ int native_worker_listen(struct child *child, uint32_t id, int backlog) {
 
     if (!member || member->leaving)
         return UV_EINVAL;
-    result = listener_listen(member->listener, backlog > 0 ? backlog : 0);
+    /* To listen(2) a negative one is very large. */
+    result = listener_listen(member->listener, backlog < 0 ? INT_MAX : backlog);
     if (result == 0)
         count_as_ready(child, member);
     return result;
@@ -341,7 +346,7 @@ static int on_bind(struct child *child, struct worker_request *asked, struct wor
     int result = native_worker_key(asked->message, &key);
 
     if (result == 0 && asked->descriptor < 0)
-        result = UV_EBADF;
+        result = asked->truncated ? UV_EMFILE : UV_EBADF;
     if (result == 0)
         result = native_worker_bind(child, &wanted, &member);
     if (result == UV_ENOTSUP) {
@@ -397,17 +402,44 @@ static int on_get_option(struct child *child, const struct native_request *reque
     return 0;
 }
 
-static int on_set_option(struct child *child, const struct native_request *request) {
+static int set_option(int socket, const struct native_request *request) {
+    if (setsockopt(socket, (int)request->flags, request->value, request->address,
+                   (socklen_t)request->address_length) < 0)
+        return uv_translate_sys_error(errno);
+    return 0;
+}
+
+/* A process that runs as another user than we do may not set what we may: the mark of packets, say.
+ * Capabilities are a thread's own (capabilities(7)). */
+static int set_with_rights_of(const struct worker_request *asked, int socket) {
+    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+    struct __user_cap_data_struct ours[_LINUX_CAPABILITY_U32S_3];
+    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
+    int result;
+
+    if (asked->uid == geteuid())
+        return set_option(socket, asked->message);
+    if (syscall(SYS_capget, &header, ours) < 0)
+        return uv_translate_sys_error(errno);
+    memcpy(none, ours, sizeof none);
+    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
+        none[i].effective = 0;
+    if (syscall(SYS_capset, &header, none) < 0)
+        return uv_translate_sys_error(errno);
+    result = set_option(socket, asked->message);
+    syscall(SYS_capset, &header, ours);
+    return result;
+}
+
+static int on_set_option(struct child *child, const struct worker_request *asked) {
+    const struct native_request *request = asked->message;
     const struct child_member *member = find_member(child, request->listener);
 
     if (!member)
         return UV_EBADF;
     if (!is_plain_option(request->flags, request->value))
         return -ENOPROTOOPT;
-    if (setsockopt(member->listener->descriptor, (int)request->flags, request->value,
-                   request->address, (socklen_t)request->address_length) < 0)
-        return uv_translate_sys_error(errno);
-    return 0;
+    return set_with_rights_of(asked, member->listener->descriptor);
 }
 
 static int on_close(struct child *child, uint32_t id) {
@@ -482,7 +514,7 @@ static int handle(struct child *child, struct worker_request *request, struct wo
     case NATIVE_GET_OPTION:
         return on_get_option(child, message, &reply->message);
     case NATIVE_SET_OPTION:
-        return on_set_option(child, message);
+        return on_set_option(child, request);
     case NATIVE_CHECK:
         return on_check(child, message->listener);
     case NATIVE_RETRIEVE:

@@ -14,7 +14,7 @@
 #include <unistd.h>
 
 #define ACCEPT_BATCH 16
-#define RETRY_MS     10 /* while too many descriptors are in flight */
+#define RETRY_MS     10 /* while too many descriptors are in flight, or open */
 
 /* One worker's connection, from accept until its answer has gone. */
 struct connection {
@@ -64,6 +64,7 @@ static bool identify_peer(int descriptor, struct worker_request *request) {
 }
 
 static void on_retry(uv_timer_t *retry);
+static void close_unanswered(struct connection *connection);
 
 /* Sends the reply: true when no more is to be done. Whoever asked may be gone; that is his loss.
  * Too many descriptors in flight pass by. */
@@ -128,8 +129,11 @@ static bool answer(struct connection *connection, struct worker_request *request
     list_remove(&connection->node);
     list_push_back(&socket->answering, &connection->node);
     socket->pending_count--;
+    socket->answering_count++;
     uv_poll_stop(&connection->poll);
     uv_timer_start(&connection->retry, on_retry, RETRY_MS, RETRY_MS);
+    if (socket->answering_count > WORKER_SOCKET_PENDING_MAX)
+        close_unanswered(LIST_ENTRY(socket->answering.next, struct connection, node));
     return false;
 }
 
@@ -148,6 +152,7 @@ static bool serve(struct connection *connection) {
         return false;
     if (result < 0)
         return true;
+    request.truncated = received.truncated;
     if (received.count > 0)
         request.descriptor = received.descriptors[--received.count];
     descriptor_discard(&received); /* no request brings more than one */
@@ -190,11 +195,16 @@ static void close_silent(struct connection *connection) {
     connection_close(connection);
 }
 
+static void close_unanswered(struct connection *connection) {
+    connection->socket->answering_count--;
+    connection_close(connection);
+}
+
 static void on_retry(uv_timer_t *retry) {
     struct connection *connection = retry->data;
 
     if (send_reply(connection))
-        connection_close(connection);
+        close_unanswered(connection);
 }
 
 static void on_request(uv_poll_t *poll, int status, int events) {
@@ -243,6 +253,24 @@ static void open_connection(struct worker_socket *socket, int descriptor) {
         close_silent(LIST_ENTRY(socket->pending.next, struct connection, node));
 }
 
+static bool is_shortage(int error) {
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+static void on_connection(uv_poll_t *poll, int status, int events);
+
+static void on_pause_over(uv_timer_t *pause) {
+    struct worker_socket *socket = pause->data;
+
+    uv_poll_start(&socket->poll, UV_READABLE, on_connection);
+}
+
+/* Whoever waits would be announced again at once, and cannot be accepted yet. */
+static void pause_accepting(struct worker_socket *socket) {
+    uv_poll_stop(&socket->poll);
+    uv_timer_start(&socket->pause, on_pause_over, RETRY_MS, 0);
+}
+
 static void on_connection(uv_poll_t *poll, int status, int events) {
     struct worker_socket *socket = poll->data;
 
@@ -251,6 +279,8 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
     for (int i = 0; i < ACCEPT_BATCH; i++) {
         int descriptor = accept4(socket->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
+        if (descriptor < 0 && is_shortage(errno))
+            pause_accepting(socket);
         if (descriptor < 0)
             return;
         open_connection(socket, descriptor);
@@ -276,7 +306,9 @@ int worker_socket_start(struct worker_socket *ret_socket, uv_loop_t *loop,
         close(ret_socket->descriptor);
         return result;
     }
-    ret_socket->handles = 1;
+    uv_timer_init(loop, &ret_socket->pause);
+    ret_socket->handles = 2;
+    ret_socket->pause.data = ret_socket;
     ret_socket->poll.data = ret_socket;
     return uv_poll_start(&ret_socket->poll, UV_READABLE, on_connection);
 }
@@ -290,7 +322,8 @@ void worker_socket_close(struct worker_socket *socket, void (*on_closed)(void *o
     LIST_EACH(node, following, &socket->pending)
     close_silent(LIST_ENTRY(node, struct connection, node));
     LIST_EACH(node, following, &socket->answering)
-    connection_close(LIST_ENTRY(node, struct connection, node));
+    close_unanswered(LIST_ENTRY(node, struct connection, node));
+    uv_close((uv_handle_t *)&socket->pause, on_socket_closed);
     uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
     close(socket->descriptor);
 }

@@ -4,8 +4,9 @@
  * The happy path: a worker connects, sends one request, and gets one answer; both are records, so
  * nothing is ever half there. It can fail when the request is malformed, bears no worker's token or
  * comes from another user: it is answered with an error and counted, or just closed. Whoever
- * connects and says nothing is closed when WORKER_SOCKET_PENDING_MAX others have come.
- * start/close(cb). */
+ * connects and says nothing is closed when WORKER_SOCKET_PENDING_MAX others have come; so is
+ * whoever cannot be answered yet, because too many descriptors are in flight, when as many others
+ * cannot. start/close(cb). */
 #ifndef BATON_MASTER_WORKER_SOCKET_H
 #define BATON_MASTER_WORKER_SOCKET_H
 
@@ -27,6 +28,7 @@ struct worker_request {
     pid_t pid; /* who sent it, as the kernel says */
     uid_t uid;
     int descriptor; /* that came along, or -1; set it to -1 to keep it, else it is closed */
+    bool truncated; /* one was lost, for none was free here */
 };
 
 /* The answer, already addressed. The descriptors that go along stay whoever's they are,
@@ -52,6 +54,8 @@ struct worker_socket {
     struct list pending;   /* connections that have not said anything yet, oldest first */
     struct list answering; /* connections whose reply could not be sent yet */
     unsigned pending_count;
+    unsigned answering_count;
+    uv_timer_t pause; /* of accepting, while descriptors are short */
     unsigned handles; /* that must be closed before the owner's memory may go */
     uint64_t rejected_total;
     void (*on_closed)(void *owner);
