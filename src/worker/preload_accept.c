@@ -22,22 +22,9 @@ static int check_free_number(int any_descriptor) {
 #define FULL_PAUSE_MS 1
 
 /* libuv answers EMFILE by letting go of whoever waits: it closes a descriptor that it holds in
- * reserve, accepts, and closes the clients. So a Node worker needs one number more, which that
- * reserve may become. */
-static int check_free_numbers_of_libuv(int any_descriptor) {
-    int spare = system_fcntl(any_descriptor, F_DUPFD_CLOEXEC, 0);
-    int error;
-
-    if (spare < 0)
-        return spare;
-    error = check_free_number(any_descriptor);
-    system_close(spare);
-    return error;
-}
-
-/* Without room nobody seems to be there, though the client stays and wakes the event loop again and
- * again: shortly, for the master takes it back, and with a pause in between. A probe would stay, so
- * that is taken. */
+ * reserve, accepts, and closes the clients. So in a Node worker without room nobody seems to be
+ * there. The client stays and wakes the event loop again and again: shortly, for the master takes
+ * it back, and with a pause in between. A probe would stay, so that is taken. */
 static int pretend_nobody(int listener) {
     struct native_client record;
     struct iovec part = {.iov_base = &record, .iov_len = sizeof(record)};
@@ -52,9 +39,9 @@ static int pretend_nobody(int listener) {
 }
 
 static int check_room(int listener) {
-    if (!preload_is_node())
-        return check_free_number(listener);
-    return check_free_numbers_of_libuv(listener) < 0 ? pretend_nobody(listener) : 0;
+    int error = check_free_number(listener);
+
+    return error < 0 && preload_is_node() ? pretend_nobody(listener) : error;
 }
 
 union control {
