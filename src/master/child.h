@@ -21,6 +21,7 @@
 #include "master/listener.h"
 #include "master/member.h"
 #include "master/output.h"
+#include "master/process_sockets.h"
 #include "master/seccomp_supervisor.h"
 #include "master/trace.h"
 
@@ -63,10 +64,11 @@ struct child_member {
     struct member member;
     struct listener *listener;
     struct child *child;
-    struct accept_way way; /* in use when member.delivery is accept_delivery */
-    bool bound;            /* the program does not know of the master: by BIND, or Node */
-    bool listening;        /* clients may come */
-    bool leaving;          /* given up by the worker, which still owes answers */
+    struct accept_way way;      /* in use when member.delivery is accept_delivery */
+    bool bound;                 /* the program does not know of the master: by BIND, or Node */
+    bool listening;             /* clients may come */
+    bool leaving;               /* given up by the worker, which still owes answers */
+    struct process_place place; /* who was last seen with the accept socket */
 };
 
 /* Sums over members. */

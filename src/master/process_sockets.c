@@ -2,6 +2,8 @@
 
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <linux/inet_diag.h>
 #include <linux/netlink.h>
 #include <linux/sock_diag.h>
@@ -89,13 +91,6 @@ static bool visit_sockets(void *argument, pid_t pid) {
     return add_sockets(argument, pid);
 }
 
-static bool has_inode(const struct inodes *inodes, unsigned long long inode) {
-    for (size_t i = 0; i < inodes->count; i++)
-        if (inodes->items[i] == inode)
-            return true;
-    return false;
-}
-
 static int compare_inodes(const void *one, const void *other) {
     const unsigned long long *left = one;
     const unsigned long long *right = other;
@@ -177,17 +172,60 @@ static uint32_t count_sockets(struct inodes *inodes, uint32_t states, uint16_t p
     return count;
 }
 
-bool process_session_holds(pid_t session, ino_t inode) {
-    struct inodes inodes = {.items = NULL};
-    bool complete = add_sockets(&inodes, session); /* the usual case, and all others are slow */
-    bool held = has_inode(&inodes, inode);
+/* Whether the entry of a process's directory of descriptors is this socket. */
+static bool is_socket(int directory, const char *entry, ino_t inode) {
+    char target[PROC_PATH_MAX] = "";
+    unsigned long long found;
 
-    if (complete && !held) {
-        complete = each_process(session, visit_sockets, &inodes);
-        held = has_inode(&inodes, inode);
+    return readlinkat(directory, entry, target, sizeof target - 1) > 0 &&
+           sscanf(target, "socket:[%llu]", &found) == 1 && found == inode;
+}
+
+/* One system call, where the search takes one for each descriptor of each process. */
+static bool is_still_there(pid_t session, const struct process_place *place, ino_t inode) {
+    char path[PROC_PATH_MAX];
+
+    if (place->pid == 0 || getsid(place->pid) != session)
+        return false;
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)place->pid, place->descriptor);
+    return is_socket(AT_FDCWD, path, inode);
+}
+
+struct search {
+    ino_t inode;
+    struct process_place *place;
+    bool over; /* found, or nobody can say */
+};
+
+static bool visit_search(void *argument, pid_t pid) {
+    struct search *search = argument;
+    char path[PROC_PATH_MAX];
+    struct dirent *entry;
+    DIR *directory;
+
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    directory = opendir(path);
+    if (!directory) {
+        search->over = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+        return !search->over;
     }
-    free(inodes.items);
-    return held || !complete;
+    while (!search->over && (entry = readdir(directory))) {
+        search->over = is_socket(dirfd(directory), entry->d_name, search->inode);
+        if (search->over)
+            *search->place = (struct process_place){
+                .pid = pid, .descriptor = (int)strtol(entry->d_name, NULL, 10)};
+    }
+    closedir(directory);
+    return !search->over;
+}
+
+bool process_session_holds(pid_t session, ino_t inode, struct process_place *place) {
+    struct search search = {.inode = inode, .place = place};
+
+    if (is_still_there(session, place, inode))
+        return true;
+    each_process(session, visit_search, &search);
+    return search.over;
 }
 
 static bool visit_listener(void *argument, pid_t pid) {

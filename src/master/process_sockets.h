@@ -11,9 +11,15 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Whether any of its processes has the socket of this inode number open. True also when memory is
- * out: then nobody knows. */
-bool process_session_holds(pid_t session, ino_t inode);
+/* Where a socket was found, so that it is looked for there first. init: all zero. */
+struct process_place {
+    pid_t pid;
+    int descriptor;
+};
+
+/* Whether any of its processes has the socket of this inode number open. True also when memory or
+ * our descriptors are out: then nobody knows. */
+bool process_session_holds(pid_t session, ino_t inode, struct process_place *place);
 
 /* A process of it that has a listening TCP socket open, or 0. */
 pid_t process_session_listener(pid_t session);

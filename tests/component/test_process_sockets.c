@@ -13,6 +13,7 @@
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -100,17 +101,60 @@ static ino_t inode_of(int descriptor) {
     return status.st_ino;
 }
 
+static bool is_held(pid_t session) {
+    struct process_place place = {0};
+
+    return process_session_holds(session, inode_of(listening), &place);
+}
+
 static void test_who_holds_a_socket(void **state) {
     struct worker worker;
 
     (void)state;
     open_listening();
     start(&worker, do_nothing);
-    assert_true(process_session_holds(worker.pid, inode_of(listening)));
+    assert_true(is_held(worker.pid));
     end(&worker);
     start(&worker, close_listening);
-    assert_false(process_session_holds(worker.pid, inode_of(listening)));
-    assert_true(process_session_holds(getpid(), inode_of(listening)));
+    assert_false(is_held(worker.pid));
+    assert_true(is_held(getpid()));
+    end(&worker);
+    close(listening);
+}
+
+static void test_where_a_socket_was_found_is_kept(void **state) {
+    struct process_place place = {0};
+    struct worker worker;
+
+    (void)state;
+    open_listening();
+    start(&worker, do_nothing);
+    assert_true(process_session_holds(worker.pid, inode_of(listening), &place));
+    assert_int_equal(getsid(place.pid), worker.pid);
+    assert_int_equal(place.descriptor, listening);
+    assert_true(process_session_holds(worker.pid, inode_of(listening), &place));
+    place.descriptor++; /* it was there, and is elsewhere now */
+    assert_true(process_session_holds(worker.pid, inode_of(listening), &place));
+    assert_int_equal(place.descriptor, listening);
+    end(&worker);
+    assert_false(process_session_holds(worker.pid, inode_of(listening), &place));
+    close(listening);
+}
+
+static void test_nobody_knows_without_a_free_descriptor(void **state) {
+    struct rlimit before, none;
+    struct worker worker;
+    bool held;
+
+    (void)state;
+    open_listening();
+    start(&worker, close_listening);
+    getrlimit(RLIMIT_NOFILE, &before);
+    none = (struct rlimit){.rlim_cur = 0, .rlim_max = before.rlim_max};
+    setrlimit(RLIMIT_NOFILE, &none);
+    held = is_held(worker.pid);
+    setrlimit(RLIMIT_NOFILE, &before);
+    assert_true(held);
     end(&worker);
     close(listening);
 }
@@ -150,7 +194,7 @@ static void test_a_process_that_is_gone_holds_nothing(void **state) {
     open_listening();
     start(&worker, do_nothing);
     end(&worker);
-    assert_false(process_session_holds(worker.pid, inode_of(listening)));
+    assert_false(is_held(worker.pid));
     assert_int_equal(process_session_listener(worker.pid), 0);
     assert_int_equal(process_session_connections(worker.pid, port), 0);
     close(listening);
@@ -159,6 +203,8 @@ static void test_a_process_that_is_gone_holds_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_holds_a_socket),
+        cmocka_unit_test(test_where_a_socket_was_found_is_kept),
+        cmocka_unit_test(test_nobody_knows_without_a_free_descriptor),
         cmocka_unit_test(test_who_listens),
         cmocka_unit_test(test_open_connections_are_counted),
         cmocka_unit_test(test_a_process_that_is_gone_holds_nothing),
