@@ -1,5 +1,6 @@
 #include "master/worker_socket.h"
 
+#include "base/clock.h"
 #include "ipc/descriptor.h"
 
 #include <errno.h>
@@ -14,6 +15,7 @@
 #include <unistd.h>
 
 #define ACCEPT_BATCH 16
+#define ROUND_MS     2
 #define RETRY_MS     10 /* while too many descriptors are in flight, or open */
 
 /* One worker's connection, from accept until its answer has gone. */
@@ -207,11 +209,33 @@ static void on_retry(uv_timer_t *retry) {
         close_unanswered(connection);
 }
 
+/* Clients wait while a request is answered, and for some requests files of many processes are read
+ * (process_sockets.h): one of those in a round of the loop is enough. */
+static bool may_serve(struct worker_socket *socket) {
+    uint64_t now_ms = uv_now(socket->poll.loop);
+
+    if (socket->round_ms != now_ms)
+        socket->round_spent_ms = 0;
+    socket->round_ms = now_ms;
+    return socket->round_spent_ms < ROUND_MS;
+}
+
+static bool serve_and_count(struct connection *connection) {
+    struct worker_socket *socket = connection->socket;
+    uint64_t started_ms = clock_ms();
+    bool done = serve(connection);
+
+    socket->round_spent_ms += clock_ms() - started_ms;
+    return done;
+}
+
 static void on_request(uv_poll_t *poll, int status, int events) {
     struct connection *connection = poll->data;
 
     (void)events;
-    if (status < 0 || serve(connection))
+    if (status >= 0 && !may_serve(connection->socket))
+        return;
+    if (status < 0 || serve_and_count(connection))
         close_silent(connection);
 }
 
@@ -245,7 +269,8 @@ static void open_connection(struct worker_socket *socket, int descriptor) {
         close(descriptor);
         return;
     }
-    if (uv_poll_start(&connection->poll, UV_READABLE, on_request) < 0 || serve(connection)) {
+    if (uv_poll_start(&connection->poll, UV_READABLE, on_request) < 0 ||
+        serve_and_count(connection)) {
         close_silent(connection);
         return;
     }
@@ -276,7 +301,7 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
 
     (void)status;
     (void)events;
-    for (int i = 0; i < ACCEPT_BATCH; i++) {
+    for (int i = 0; i < ACCEPT_BATCH && may_serve(socket); i++) {
         int descriptor = accept4(socket->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (descriptor < 0 && is_shortage(errno))

@@ -55,8 +55,10 @@ struct worker_socket {
     struct list answering; /* connections whose reply could not be sent yet */
     unsigned pending_count;
     unsigned answering_count;
-    uv_timer_t pause; /* of accepting, while descriptors are short */
-    unsigned handles; /* that must be closed before the owner's memory may go */
+    uint64_t round_ms; /* uv_now() of the loop's last round in which something was asked … */
+    uint64_t round_spent_ms; /* … and the time that the answers took in it */
+    uv_timer_t pause;        /* of accepting, while descriptors are short */
+    unsigned handles;        /* that must be closed before the owner's memory may go */
     uint64_t rejected_total;
     void (*on_closed)(void *owner);
 };
