@@ -3,6 +3,7 @@ and the others are served."""
 import contextlib
 import errno
 import os
+import random
 import resource
 import select
 import signal
@@ -225,11 +226,11 @@ def test_no_descriptor_left_for_connections(target):
 
 def test_more_listeners_than_one_may_have(target):
     """There is a limit, others are served meanwhile, and other workers may still listen."""
-    numbers, refused = [], 0
+    numbers, refused, port = [], 0, free_port()
     with contextlib.ExitStack() as stack:
         for number in range(MANY):
             ours = stack.enter_context(socket.socket())
-            address = native.pack_address(f"127.1.{number // 200}.{number % 200 + 1}", 8080)
+            address = native.pack_address(f"127.1.{number // 200}.{number % 200 + 1}", port)
             reply, received = native.ask(target.worker, request(target.worker, BIND,
                                                                 address=address), [ours.fileno()])
             native.close_all(received)
@@ -476,6 +477,73 @@ def test_options_that_only_the_master_may_set(start, nobody):
     assert outcomes([get(app.port) for _ in range(4)]) == {"ok": 4}
 
 
+# --- by chance ---
+
+
+class Chance:
+    """Two workers that ask for whatever comes, and remember what they got."""
+
+    def __init__(self, workers, seed):
+        self.random = random.Random(seed)
+        self.ports = [free_port() for _ in range(6)]
+        self.held = {worker: {} for worker in workers}  # number: what came with it
+
+    def bind(self, worker):
+        with socket.socket() as ours:
+            ours.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            address = native.pack_address("127.0.0.1", self.random.choice(self.ports))
+            reply, received = native.ask(worker, request(
+                worker, BIND, address=address, flags=self.random.choice([0, 1, 2**32 - 1])),
+                [ours.fileno()])
+            self.keep(worker, reply, received)
+
+    def listen(self, worker):
+        self.keep(worker, *native.listen(worker, ("127.0.0.1", self.random.choice(self.ports))))
+
+    def keep(self, worker, reply, received):
+        assert bool(received) == (reply.error == 0)
+        if received:
+            native.close_all(self.held[worker].pop(reply.listener, []))
+            self.held[worker][reply.listener] = received
+
+    def ask(self, worker):
+        """Something else, of one that it has or has not. Never number 0, which the program has."""
+        fields = {"listener": self.random.choice([*self.held[worker], 3, 2**32 - 1]),
+                  "value": self.random.choice([-1, 0, 1, 2, 9, 100, 2**31 - 1]),
+                  "flags": self.random.choice([0, 1, 6, 41])}
+        kind = self.random.choice([native.LISTEN, native.CLOSE, native.LOAD, GET_OPTION,
+                                   SET_OPTION, CHECK, RETRIEVE])
+        if kind in (GET_OPTION, SET_OPTION):
+            fields["address"] = self.random.randbytes(self.random.choice([0, 4, 8, 128]))
+        reply, received = native.ask(worker, request(worker, kind, **fields))
+        assert reply.type == kind
+        native.close_all(received)
+
+    def connect(self, _):
+        with socket.socket() as client:
+            client.setblocking(False)
+            client.connect_ex(("127.0.0.1", self.random.choice(self.ports)))
+
+    def step(self):
+        worker = self.random.choice(list(self.held))
+        self.random.choice([self.bind, self.listen, self.ask, self.ask, self.connect])(worker)
+
+    def end(self):
+        for worker, held in self.held.items():
+            for number, received in held.items():
+                native.close_all(received)
+                native.ask(worker, request(worker, native.CLOSE, listener=number))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_requests_by_chance(target, seed):
+    chance = Chance(target.workers, seed)
+    for _ in range(1000):
+        chance.step()
+    chance.end()
+    target.assert_sound()
+
+
 # --- life and death ---
 
 
@@ -580,3 +648,54 @@ def test_reload_with_stopped_workers_that_have_clients(target):
         for pid in stopped:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+
+
+# --- many questions at once ---
+
+
+def test_check_while_no_descriptor_is_free(start):
+    """Nobody can tell whether the worker has its accept socket still, so it keeps its clients."""
+    app = start("baton", "drop_in_server", arguments=["poll"], flags=["--intercept", "preload"],
+                policy="rr")
+    workers = [native.Worker(pid) for pid in app.workers()]
+    for worker in workers:
+        with native.connect(worker) as client:
+            get(app.port)  # the master has accepted the connection by then
+            with no_free_descriptor(app.pid):
+                client.send(request(worker, CHECK))
+                reply = native.Reply(*native.REPLY.unpack(client.recv(native.REPLY.size)))
+        assert reply.error == 0
+    replies = [get(app.port) for _ in range(4)]
+    assert outcomes(replies) == {"ok": 4}
+    assert {reply.json()["pid"] for reply in replies} == set(app.workers())
+
+
+FLOOD = """
+import os, socket, sys
+name, check, count, processes = *map(bytes.fromhex, sys.argv[1:3]), *map(int, sys.argv[3:])
+for _ in range(processes):
+    if os.fork() == 0:
+        break
+for _ in range(count):
+    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    client.connect(name)
+    client.send(check)
+    client.close()
+"""
+
+
+def test_flood_of_checks(start):
+    """Of a worker with children, one of which has the accept socket: others are served between."""
+    app = start("baton", "drop_in_server", arguments=["poll"], flags=["--intercept", "preload"],
+                policy="rr")
+    worker = native.Worker(app.workers()[0])
+    with subprocess.Popen(["/usr/bin/python3", "-c", FLOOD, worker.name.hex(),
+                           request(worker, CHECK).hex(), "3000", "3"], stderr=subprocess.DEVNULL,
+                          start_new_session=True) as flood:
+        answered = 0
+        while flood.poll() is None and answered < 200:
+            assert get(app.port, timeout=5).status == 200
+            answered += 1
+        os.killpg(flood.pid, signal.SIGKILL)
+    assert answered >= 20
+    assert len(app.wait_status(lambda now: len(now.ready()) == 2).ready()) == 2
