@@ -423,14 +423,24 @@ int child_add_member(struct child *child, const struct child_listen_request *req
     return create_member(child, listener, request, ret_member);
 }
 
+/* What the worker listens on: its accept socket, or the shared TCP socket. Node says by its channel
+ * when it closes that one. */
+static int socket_of(const struct child_member *member) {
+    if (member->member.delivery == &accept_delivery)
+        return member->way.socket.worker;
+    if (member->child->has_channel || !member->listener->shared)
+        return -1;
+    return member->listener->descriptor;
+}
+
 bool child_check_member(struct child *child, struct child_member *member) {
     struct stat status;
 
-    if (!member->bound || member->leaving || member->member.delivery != &accept_delivery)
+    if (!member->bound || member->leaving)
         return false;
     if (child->has_channel && !member->listening)
         return false; /* still on its way to the worker */
-    if (fstat(member->way.socket.worker, &status) < 0 ||
+    if (fstat(socket_of(member), &status) < 0 ||
         process_session_holds(child->pid, status.st_ino, &member->place))
         return false;
     child_remove_member(child, member, true, false);

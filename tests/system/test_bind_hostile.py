@@ -699,3 +699,18 @@ def test_flood_of_checks(start):
         os.killpg(flood.pid, signal.SIGKILL)
     assert answered >= 20
     assert len(app.wait_status(lambda now: len(now.ready()) == 2).ready()) == 2
+
+
+def test_bind_again_of_a_shared_socket_that_nobody_has(start):
+    """Policy none: the worker has closed it, and the master's copy keeps the address from nobody."""
+    app = start("baton", "native_worker", policy="none")
+    target = native.Worker(app.workers()[0])
+    port = free_port()
+    message = request(target, BIND, address=native.pack_address("127.0.0.1", port))
+    for _ in range(5):
+        with socket.socket() as ours:
+            reply, received = native.ask(target, message, [ours.fileno()])
+        assert reply.error == 0 and reply.flags == 1 and len(received) == 1
+        native.close_all(received)
+    assert error_of(target, native.CLOSE, listener=reply.listener) == 0
+    assert not connects(port)
