@@ -1,5 +1,5 @@
-"""System calls of the master that fail while it answers workers, as strace injects them: servers that
-do not know of the master come up, or are started again, and nobody is lost."""
+"""System calls of the master that fail while it answers workers, as strace injects them: servers
+that do not know of the master come up, or are started again, and nobody is lost."""
 import socket
 
 import pytest
@@ -14,7 +14,8 @@ CLIENTS = 12
 
 def start_under(start, trace, *faults, **options):
     """`faults`: (call, error, when) each."""
-    wrap = ["strace", "-D", "-qq", "-o", trace, "-e", "trace=" + ",".join(call for call, *_ in faults)]
+    calls = ",".join(call for call, *_ in faults)
+    wrap = ["strace", "-D", "-qq", "-o", trace, "-e", f"trace={calls}"]
     for call, error, when in faults:
         wrap += ["-e", f"inject={call}:error={error}:when={when}"]
     return start("baton", "drop_in_server", arguments=["poll"], policy="rr",

@@ -1,5 +1,5 @@
-"""A worker with a right token that misuses BIND and what follows it: the master lives, keeps nothing,
-and the others are served."""
+"""A worker with a right token that misuses BIND and what follows it: the master lives, keeps
+nothing, and the others are served."""
 import contextlib
 import errno
 import os
@@ -702,7 +702,7 @@ def test_flood_of_checks(start):
 
 
 def test_bind_again_of_a_shared_socket_that_nobody_has(start):
-    """Policy none: the worker has closed it, and the master's copy keeps the address from nobody."""
+    """Policy none: the worker has closed it, and the master's copy does not keep the address."""
     app = start("baton", "native_worker", policy="none")
     target = native.Worker(app.workers()[0])
     port = free_port()
