@@ -277,10 +277,12 @@ int accept_socket_take_back(struct accept_socket *socket,
             error = descriptor_receive(socket->worker, bytes, sizeof(bytes), &received);
         if (error)
             return error == -EAGAIN ? 0 : error;
+        /* Only we send here, but a worker that got our end by BIND can, too. */
+        if (received.count == 1 && received.length == socket->record_size)
+            break;
+        descriptor_discard(&received);
         if (received.length == 0)
             return 0;
-        if (received.count == 1)
-            break;
     }
     memcpy(&record, bytes, sizeof(record));
     read_record(&record, received.descriptors[0], ret_client);

@@ -86,6 +86,17 @@ static int start_listening(struct listener *listener, int backlog) {
     return 0;
 }
 
+void listener_keep_linger(struct listener *listener) {
+    static const struct linger off;
+    socklen_t length = sizeof listener->linger;
+
+    if (getsockopt(listener->descriptor, SOL_SOCKET, SO_LINGER, &listener->linger, &length) < 0 ||
+        listener->linger.l_linger == 0)
+        listener->linger.l_onoff = 0; /* nothing waits for it */
+    if (listener->linger.l_onoff)
+        setsockopt(listener->descriptor, SOL_SOCKET, SO_LINGER, &off, sizeof off);
+}
+
 /* Binds a worker's own socket, with all the options that it has set. As it is bound for good, there
  * is nothing to undo. */
 static int bind_given(struct listener *listener, const struct listener_options *options) {
@@ -94,6 +105,7 @@ static int bind_given(struct listener *listener, const struct listener_options *
     fcntl(options->socket, F_SETFL, fcntl(options->socket, F_GETFL) | O_NONBLOCK);
     listener->descriptor = options->socket;
     listener->given = true;
+    listener_keep_linger(listener);
     listener->bound_length = sizeof listener->bound;
     getsockname(options->socket, (struct sockaddr *)&listener->bound, &listener->bound_length);
     return 0;

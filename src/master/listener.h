@@ -68,6 +68,7 @@ struct listener {
     bool listening;       /* listen(2) was called on it; a socket that is only bound refuses */
     int backlog;          /* the largest asked for */
     bool given;           /* the socket is one that a worker brought */
+    struct linger linger; /* what was asked of it, if that has a time (listener_option.h) */
     bool shared;          /* the workers accept */
     bool stopped;         /* accepts no more: finished, broken or shared */
     bool finished;        /* its socket is closed; clients in line are still served */
@@ -123,6 +124,9 @@ void listener_close(struct listener *listener,
 /* Accepts what is in the backlog once more, then closes the socket: whoever has connected is served
  * before the end, whoever comes later is refused at once. */
 void listener_finish(struct listener *listener);
+
+/* Takes a SO_LINGER that has a time off the socket and notes it. */
+void listener_keep_linger(struct listener *listener);
 
 /* Closes the socket without a look at the backlog: it is not ours any more. */
 void listener_abandon(struct listener *listener);

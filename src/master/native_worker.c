@@ -4,16 +4,15 @@
 #include "master/child.h"
 #include "master/client.h"
 #include "master/dispatcher.h"
+#include "master/listener_option.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <linux/capability.h>
 #include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 int native_worker_key(const struct native_request *request, struct listener_key *ret_key) {
@@ -369,77 +368,17 @@ static int on_bind(struct child *child, struct worker_request *asked, struct wor
     return 0;
 }
 
-#define PACKET_FILTER 64 /* the first option of its tables */
-
-/* Levels and options whose values are plain data. Others hold pointers, which would be looked for
- * in our memory. */
-static bool is_plain_option(uint32_t level, int32_t name) {
-    if (level == SOL_SOCKET)
-        return name != SO_ATTACH_FILTER && name != SO_ATTACH_REUSEPORT_CBPF &&
-               name != SO_ATTACH_BPF && name != SO_ATTACH_REUSEPORT_EBPF;
-    if (level == IPPROTO_IP)
-        return name >= 0 && name < PACKET_FILTER;
-    /* Those of the packet filter stand between others here (linux/netfilter_ipv6/ip6_tables.h). */
-    if (level == IPPROTO_IPV6)
-        return name >= 0 && name < 80 && name != PACKET_FILTER && name != PACKET_FILTER + 1 &&
-               name != PACKET_FILTER + 4 && name != PACKET_FILTER + 5;
-    return level == IPPROTO_TCP;
-}
-
 static int on_get_option(struct child *child, const struct native_request *request,
                          struct native_reply *reply) {
     const struct child_member *member = find_member(child, request->listener);
-    socklen_t length = request->address_length;
 
-    if (!member)
-        return UV_EBADF;
-    if (!is_plain_option(request->flags, request->value))
-        return -ENOPROTOOPT;
-    if (getsockopt(member->listener->descriptor, (int)request->flags, request->value,
-                   reply->address, &length) < 0)
-        return uv_translate_sys_error(errno);
-    reply->address_length = (uint32_t)length;
-    return 0;
-}
-
-static int set_option(int socket, const struct native_request *request) {
-    if (setsockopt(socket, (int)request->flags, request->value, request->address,
-                   (socklen_t)request->address_length) < 0)
-        return uv_translate_sys_error(errno);
-    return 0;
-}
-
-/* A process that runs as another user than we do may not set what we may: the mark of packets, say.
- * Capabilities are a thread's own (capabilities(7)). */
-static int set_with_rights_of(const struct worker_request *asked, int socket) {
-    struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-    struct __user_cap_data_struct ours[_LINUX_CAPABILITY_U32S_3];
-    struct __user_cap_data_struct none[_LINUX_CAPABILITY_U32S_3];
-    int result;
-
-    if (asked->uid == geteuid())
-        return set_option(socket, asked->message);
-    if (syscall(SYS_capget, &header, ours) < 0)
-        return uv_translate_sys_error(errno);
-    memcpy(none, ours, sizeof none);
-    for (size_t i = 0; i < _LINUX_CAPABILITY_U32S_3; i++)
-        none[i].effective = 0;
-    if (syscall(SYS_capset, &header, none) < 0)
-        return uv_translate_sys_error(errno);
-    result = set_option(socket, asked->message);
-    syscall(SYS_capset, &header, ours);
-    return result;
+    return member ? listener_get_option(member->listener, request, reply) : UV_EBADF;
 }
 
 static int on_set_option(struct child *child, const struct worker_request *asked) {
-    const struct native_request *request = asked->message;
-    const struct child_member *member = find_member(child, request->listener);
+    const struct child_member *member = find_member(child, asked->message->listener);
 
-    if (!member)
-        return UV_EBADF;
-    if (!is_plain_option(request->flags, request->value))
-        return -ENOPROTOOPT;
-    return set_with_rights_of(asked, member->listener->descriptor);
+    return member ? listener_set_option(member->listener, asked->message, asked->uid) : UV_EBADF;
 }
 
 static int on_close(struct child *child, uint32_t id) {

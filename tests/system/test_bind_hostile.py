@@ -1,6 +1,7 @@
 """A worker with a right token that misuses BIND and what follows it: the master lives, keeps
 nothing, and the others are served."""
 import contextlib
+import ctypes
 import errno
 import os
 import random
@@ -714,3 +715,39 @@ def test_bind_again_of_a_shared_socket_that_nobody_has(start):
         native.close_all(received)
     assert error_of(target, native.CLOSE, listener=reply.listener) == 0
     assert not connects(port)
+
+
+def test_records_that_the_worker_itself_has_sent(target):
+    """By the master's end, which came with BIND: none of their descriptors is kept."""
+    for count in (1, 2, 3, 4, 5, 253):
+        with Bound(target.worker, free_port()) as bound, socket.socket() as ours:
+            assert bound.listen() == 0
+            with socket.socket(fileno=os.dup(bound.descriptors[1])) as end:
+                for record in (b"", b"short", bytes(48), bytes(512)):
+                    with contextlib.suppress(OSError):
+                        socket.send_fds(end, [record], [ours.fileno()] * count)
+    target.assert_sound()
+
+
+def mute(client):
+    """The kernel answers nothing more for this socket, as if its machine had vanished."""
+    program = struct.pack("HBBI", 6, 0, 0, 0)  # BPF: keep 0 bytes of every packet
+    buffer = ctypes.create_string_buffer(program, len(program))
+    client.setsockopt(socket.SOL_SOCKET, 26,  # SO_ATTACH_FILTER
+                      struct.pack("HxxxxxxP", 1, ctypes.addressof(buffer)))
+
+
+def test_a_time_to_linger_does_not_hold_up_the_master(target):
+    """Clients vanish unserved, and the master closes them: it may not wait for their answer."""
+    with Bound(target.worker, free_port()) as bound:
+        linger = struct.pack("ii", 1, 30)
+        assert bound.ask(SET_OPTION, flags=socket.SOL_SOCKET, value=socket.SO_LINGER,
+                         address=linger) == 0
+        assert bound.listen() == 0
+        clients = [socket.create_connection(("127.0.0.1", bound.port), 5) for _ in range(2)]
+        for client in clients:
+            mute(client)
+        target.assert_serves()
+    target.assert_serves()
+    for client in clients:
+        client.close()
