@@ -13,6 +13,9 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#define LOOK_PAUSE_MS 100 /* between two looks for workers that go past us */
+#define LOOKS_AT_ONCE 8
+
 static const struct child_events child_events;
 
 static struct slot *slot_of(struct app *app, const struct child *child) {
@@ -152,32 +155,67 @@ static void on_retiring(void *owner, struct child *child) {
 }
 
 /* It serves, but not through us: with `exclusive: true`, say, or without the preload library. */
-static bool listens_by_itself(struct app *app, struct child *child) {
-    char text[BYPASS_TEXT_MAX];
-    enum bypass bypass = bypass_find(child->pid, app->options.preload, text);
+static void count_bypass(struct app *app, struct child *child, const struct bypass_found *found) {
+    bool unseen = found->kind == BYPASS_UNSEEN;
 
-    if (bypass == BYPASS_NONE)
-        return false;
-    if (bypass == BYPASS_UNSHARED)
-        log_warning("worker %u of %s: %s", child->slot, app->settings->name, text);
+    if (!unseen)
+        log_warning("worker %u of %s: %s", child->slot, app->settings->name, found->text);
     else if (!app->bypass_said)
-        log_error("worker %u of %s: %s", child->slot, app->settings->name, text);
-    app->bypass_said = app->bypass_said || bypass == BYPASS_UNSEEN;
+        log_error("worker %u of %s: %s", child->slot, app->settings->name, found->text);
+    app->bypass_said = app->bypass_said || unseen;
     child->listened = true;
     child_said_ready(child);
+}
+
+static bool listens_by_itself(struct app *app, struct child *child) {
+    struct bypass_found found;
+
+    bypass_find(&child->pid, 1, app->options.preload, &found);
+    if (found.kind == BYPASS_NONE)
+        return false;
+    count_bypass(app, child, &found);
     return child->state == CHILD_READY;
+}
+
+static bool is_silent(const struct child *child) {
+    return child->state < CHILD_READY && !child->listened && list_empty(&child->members);
+}
+
+/* One of the workers that have not said anything yet: true when one was found. */
+static bool find_bypass(struct app *app) {
+    pid_t *sessions = malloc(app->child_count * sizeof *sessions);
+    struct bypass_found found = {.kind = BYPASS_NONE};
+    size_t count = 0;
+
+    LIST_EACH(node, following, &app->children) {
+        const struct child *child = LIST_ENTRY(node, struct child, in_app);
+
+        if (sessions && is_silent(child))
+            sessions[count++] = child->pid;
+    }
+    if (count > 0)
+        bypass_find(sessions, count, app->options.preload, &found);
+    free(sessions);
+    if (found.kind == BYPASS_NONE)
+        return false;
+    LIST_EACH(node, following, &app->children) {
+        struct child *child = LIST_ENTRY(node, struct child, in_app);
+
+        if (child->pid == found.session)
+            count_bypass(app, child, &found);
+    }
+    return true;
 }
 
 /* Soon, and not only when it is late, for the other workers find its address in use. */
 static void look_for_bypass(struct app *app) {
-    if (!app->options.preload || app->bypass_said)
-        return;
-    LIST_EACH(node, following, &app->children) {
-        struct child *child = LIST_ENTRY(node, struct child, in_app);
+    uint64_t now_ms = clock_ms();
 
-        if (child->state < CHILD_READY && !child->listened && list_empty(&child->members))
-            listens_by_itself(app, child);
-    }
+    if (!app->options.preload || app->bypass_said || now_ms - app->looked_ms < LOOK_PAUSE_MS)
+        return;
+    app->looked_ms = now_ms;
+    for (int i = 0; i < LOOKS_AT_ONCE && find_bypass(app); i++)
+        ;
 }
 
 /* Nothing of the app has ever served: then it is the program or its flags that are wrong. */

@@ -81,6 +81,7 @@ struct app {
     int bind_error; /* of the last listener that could not be opened, 0 since one could; … */
     struct listener_key bind_key; /* … and which it was */
     bool bypass_said;             /* that workers listen past the master */
+    uint64_t looked_ms;           /* when that was last looked for */
     bool starting;                /* inside app_start() */
     bool stopping;
     bool closing; /* all workers are gone, handles are being closed */

@@ -34,19 +34,22 @@ static void explain(pid_t pid, const char *program, char text[BYPASS_TEXT_MAX]) 
                  (int)pid, program, executable_describe(kind));
 }
 
-enum bypass bypass_find(pid_t session, const char *library, char text[BYPASS_TEXT_MAX]) {
-    pid_t pid = process_session_listener(session);
+void bypass_find(const pid_t *sessions, size_t count, const char *library,
+                 struct bypass_found *ret_found) {
+    pid_t pid = process_find_listener(sessions, count, &ret_found->session);
     char program[PATH_MAX];
 
-    if (pid == 0 || (!library && pid != session))
-        return BYPASS_NONE;
+    ret_found->kind = BYPASS_NONE;
+    if (pid == 0 || (!library && pid != ret_found->session))
+        return;
     read_program(pid, program);
     if (library && !process_has_mapped(pid, library)) {
-        explain(pid, program, text);
-        return BYPASS_UNSEEN;
+        explain(pid, program, ret_found->text);
+        ret_found->kind = BYPASS_UNSEEN;
+        return;
     }
-    snprintf(text, BYPASS_TEXT_MAX,
+    ret_found->kind = BYPASS_UNSHARED;
+    snprintf(ret_found->text, sizeof ret_found->text,
              "process %d, %.160s, listens by itself, past the master: its clients are not balanced",
              (int)pid, program);
-    return BYPASS_UNSHARED;
 }

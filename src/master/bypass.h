@@ -6,7 +6,7 @@
 #ifndef BATON_MASTER_BYPASS_H
 #define BATON_MASTER_BYPASS_H
 
-#include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 #define BYPASS_TEXT_MAX 512
@@ -17,10 +17,19 @@ enum bypass {
     BYPASS_UNSEEN,   /* one does, and the library did not see it */
 };
 
-/* Looks at all processes of the worker's session, or at the worker alone where no library is used:
- * a child of a Node worker may serve whom it likes. `library` is the path of the preload library,
- * or NULL. A sentence about what was found goes into `text`, with what can be done. Reads /proc: up
- * to some milliseconds. */
-enum bypass bypass_find(pid_t session, const char *library, char text[BYPASS_TEXT_MAX]);
+/* A worker to look at is known by its session; `text` gets a sentence about what was found, with
+ * what can be done. */
+struct bypass_found {
+    enum bypass kind;
+    pid_t session;
+    char text[BYPASS_TEXT_MAX];
+};
+
+/* Looks at all processes of these workers' sessions, or at the workers alone where no library is
+ * used: a child of a Node worker may serve whom it likes. `library` is the path of the preload
+ * library, or NULL. Reads /proc once, however many workers there are: up to some milliseconds, or
+ * tens where there are hundreds. */
+void bypass_find(const pid_t *sessions, size_t count, const char *library,
+                 struct bypass_found *ret_found);
 
 #endif

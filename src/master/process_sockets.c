@@ -228,21 +228,40 @@ bool process_session_holds(pid_t session, ino_t inode, struct process_place *pla
     return search.over;
 }
 
-static bool visit_listener(void *argument, pid_t pid) {
+static bool has_listener(pid_t pid) {
     struct inodes inodes = {.items = NULL};
-    pid_t *found = argument;
+    bool found;
 
     add_sockets(&inodes, pid);
-    if (count_sockets(&inodes, IN_STATE(TCP_LISTEN), 0) > 0)
-        *found = pid;
+    found = count_sockets(&inodes, IN_STATE(TCP_LISTEN), 0) > 0;
     free(inodes.items);
-    return *found == 0;
+    return found;
 }
 
-pid_t process_session_listener(pid_t session) {
+static bool is_one_of(pid_t session, const pid_t *sessions, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (sessions[i] == session)
+            return true;
+    return false;
+}
+
+pid_t process_find_listener(const pid_t *sessions, size_t count, pid_t *ret_session) {
+    DIR *processes = opendir("/proc");
+    struct dirent *entry;
     pid_t found = 0;
 
-    each_process(session, visit_listener, &found);
+    if (!processes)
+        return 0;
+    while (found == 0 && (entry = readdir(processes))) {
+        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        pid_t session = pid > 0 ? getsid(pid) : -1;
+
+        if (session <= 0 || !is_one_of(session, sessions, count) || !has_listener(pid))
+            continue;
+        found = pid;
+        *ret_session = session;
+    }
+    closedir(processes);
     return found;
 }
 

@@ -8,6 +8,7 @@
 #define BATON_MASTER_PROCESS_SOCKETS_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -21,8 +22,9 @@ struct process_place {
  * our descriptors are out: then nobody knows. */
 bool process_session_holds(pid_t session, ino_t inode, struct process_place *place);
 
-/* A process of it that has a listening TCP socket open, or 0. */
-pid_t process_session_listener(pid_t session);
+/* A process of one of these sessions that has a listening TCP socket open, or 0; *ret_session is
+ * which one's. It takes about as long for many sessions as for one. */
+pid_t process_find_listener(const pid_t *sessions, size_t count, pid_t *ret_session);
 
 /* How many open TCP connections to local port `port` its processes have; those that the other side
  * has closed for writing are among them. */
