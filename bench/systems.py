@@ -128,7 +128,7 @@ class BatonC(System):
 
     def launch(self):
         self.spawn(self.places.baton, "run", "-i", self.workers, "--policy", "rr",
-                   self.places.worker, "--", self.port)
+                   "--intercept", "native", self.places.worker, "--", self.port)
 
 
 class BatonPlain(System):
