@@ -1,0 +1,210 @@
+/* The end of a worker: asked for, forced, or come by itself. */
+#include "base/clock.h"
+#include "base/log.h"
+#include "master/address.h"
+#include "master/child.h"
+#include "master/child_internal.h"
+#include "master/dispatcher.h"
+#include "master/process_sockets.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define IDLE_LOOK_MS 50  /* how often a worker that is to end is asked for open connections */
+#define LINGER_MS    250 /* for a Node worker that has closed its channel to end by itself */
+
+static void send_signal(struct child *child, int number) {
+    if (child->state == CHILD_EXITED)
+        return;
+    /* It leads a session and group of its own since its start; the group takes its children along.
+     */
+    if (kill(-child->pid, number) < 0)
+        kill(child->pid, number);
+}
+
+static void start_step(struct child *child, enum child_timer_step step, uint64_t delay_ms) {
+    child->timer_step = step;
+    uv_timer_start(&child->timer, child_on_timer, delay_ms, 0);
+}
+
+static void leave_rotation(struct child *child, bool dead, uint64_t now_ms) {
+    LIST_EACH(node, following, &child->members) {
+        struct member *member = LIST_ENTRY(node, struct member, in_child);
+
+        dispatcher_leave(member->dispatcher, member, dead, now_ms);
+    }
+}
+
+/* Closes its accept sockets for writing: true when it had any, and so learns of it. A program that
+ * does not know of the master would take that for an error. */
+static bool finish_accept_sockets(struct child *child) {
+    bool found = false;
+
+    LIST_EACH(node, following, &child->members) {
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        if (member->member.delivery != &accept_delivery || member->bound)
+            continue;
+        accept_socket_finish(&member->way.socket);
+        found = true;
+    }
+    return found;
+}
+
+static void stop_by_signal(struct child *child) {
+    send_signal(child, SIGINT);
+    start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
+}
+
+/* Whether it has taken all its clients and finished with them. */
+static bool is_idle(const struct child *child) {
+    LIST_EACH(node, following, &child->members) {
+        const struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+        const struct sockaddr *address = (const struct sockaddr *)&member->listener->bound;
+
+        if (member->member.delivery != &accept_delivery)
+            continue; /* it accepts by itself, and would never be idle */
+        if (accept_socket_outstanding(&member->way.socket) > 0 ||
+            process_session_connections(child->pid, address_port(address)) > 0)
+            return false;
+    }
+    return true;
+}
+
+/* A signal ends most servers at once, so it waits for their connections. */
+static void stop_when_idle(struct child *child) {
+    if (is_idle(child) || clock_ms() >= child->drain_until_ms)
+        stop_by_signal(child);
+    else
+        start_step(child, CHILD_TIMER_IDLE, IDLE_LOOK_MS);
+}
+
+/* Asks it to end by the ways there are, and forces it after the timeouts. */
+static void ask_to_end(struct child *child) {
+    bool asked = finish_accept_sockets(child);
+
+    if (child->has_channel && !child->channel.ended)
+        child->language->disconnect(child);
+    if (asked || child->has_channel) {
+        start_step(child, CHILD_TIMER_DRAIN, child->settings->drain_timeout_ms);
+        return;
+    }
+    child->drain_until_ms = clock_ms() + child->settings->drain_timeout_ms;
+    stop_when_idle(child);
+}
+
+static bool start_draining(struct child *child) {
+    if (child->state == CHILD_EXITED || child->draining)
+        return false;
+    child->draining = true;
+    child_set_state(child, CHILD_DRAINING);
+    return true;
+}
+
+void child_drain(struct child *child, uint64_t now_ms) {
+    if (!start_draining(child))
+        return;
+    leave_rotation(child, false, now_ms);
+    ask_to_end(child);
+}
+
+void child_finish(struct child *child) {
+    if (!start_draining(child))
+        return;
+    LIST_EACH(node, following, &child->members) {
+        struct member *member = LIST_ENTRY(node, struct member, in_child);
+
+        dispatcher_withdraw(member->dispatcher, member);
+    }
+    ask_to_end(child);
+}
+
+void child_kill(struct child *child, const char *reason) {
+    if (!child->reason)
+        child->reason = reason;
+    send_signal(child, SIGKILL);
+}
+
+void child_on_timer(uv_timer_t *timer) {
+    struct child *child = timer->data;
+
+    switch (child->timer_step) {
+    case CHILD_TIMER_LISTEN:
+        child->events->slow(child->owner, child);
+        break;
+    case CHILD_TIMER_IDLE:
+        stop_when_idle(child);
+        break;
+    case CHILD_TIMER_DRAIN:
+        stop_by_signal(child);
+        break;
+    case CHILD_TIMER_KILL:
+        log_warning("worker %u (pid %d) did not end within %llu ms of its stop signal; killing it",
+                    child->slot, (int)child->pid,
+                    (unsigned long long)child->settings->kill_timeout_ms);
+        child_kill(child, NULL);
+        break;
+    }
+}
+
+void child_channel_ended(struct child *child) {
+    if (child->state == CHILD_EXITED)
+        return;
+    child_set_state(child, CHILD_DRAINING);
+    /* Nothing of what it has not acknowledged can reach it any more, and it reads no byte before it
+     * acknowledges. */
+    leave_rotation(child, true, clock_ms());
+    start_step(child, CHILD_TIMER_DRAIN,
+               child->draining ? LINGER_MS : child->settings->drain_timeout_ms);
+}
+
+static void remove_members(struct child *child, uint64_t now_ms) {
+    leave_rotation(child, true, now_ms);
+    LIST_EACH(node, following, &child->members)
+    child_remove_member(child, LIST_ENTRY(node, struct child_member, member.in_child), false, true);
+}
+
+/* A server that forks may leave children, which would wait for ever on accept sockets that nobody
+ * feeds any more. What a Node worker has started does not accept for it. */
+static void end_orphans(const struct child *child) {
+    if (child->has_channel)
+        return;
+    LIST_EACH(node, following, &child->members) {
+        if (!LIST_ENTRY(node, struct child_member, member.in_child)->bound)
+            continue;
+        kill(-child->pid, SIGTERM);
+        return;
+    }
+}
+
+void child_exited(struct child *child, int status, uint64_t now_ms) {
+    /* What it acknowledged before it died counts. */
+    if (child->has_channel)
+        node_channel_drain(&child->channel);
+    child->status = status;
+    child_set_state(child, CHILD_EXITED);
+    end_orphans(child);
+    remove_members(child, now_ms);
+    child_close_handles(child);
+    child->events->ended(child->owner, child);
+}
+
+void child_describe_end(const struct child *child, char text[CHILD_END_MAX]) {
+    uint64_t lived = clock_ms() - child->started_ms;
+    int length;
+
+    if (child->reason)
+        length = snprintf(text, CHILD_END_MAX, "was killed because %s,", child->reason);
+    else if (WIFSIGNALED(child->status))
+        length = snprintf(
+            text, CHILD_END_MAX, "was ended by SIG%s",
+            sigabbrev_np(WTERMSIG(child->status)) ? sigabbrev_np(WTERMSIG(child->status)) : "?");
+    else
+        length = snprintf(text, CHILD_END_MAX, "exited with code %d", WEXITSTATUS(child->status));
+    if (length >= 0 && length < CHILD_END_MAX)
+        snprintf(text + length, CHILD_END_MAX - (size_t)length,
+                 lived < 10000 ? " after %llu ms" : " after %llu s",
+                 (unsigned long long)(lived < 10000 ? lived : lived / 1000));
+}

@@ -1,0 +1,286 @@
+/* The start of a worker process: its descriptors, environment and handles. */
+#include "base/clock.h"
+#include "master/child.h"
+#include "master/child_internal.h"
+#include "master/environment.h"
+#include "master/identity.h"
+#include "master/native_worker.h"
+#include "master/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/* The descriptors that are opened for a start: ours on one side, the worker's on the other. */
+struct start_descriptors {
+    int channel[2];
+    int output[2];
+    int error[2];
+};
+
+static void close_pair(int pair[2], int side) {
+    if (pair[side] >= 0)
+        close(pair[side]);
+    pair[side] = -1;
+}
+
+static void close_side(struct start_descriptors *descriptors, int side) {
+    close_pair(descriptors->channel, side);
+    close_pair(descriptors->output, side);
+    close_pair(descriptors->error, side);
+}
+
+static int open_pipe(int pair[2]) {
+    if (pipe2(pair, O_CLOEXEC) < 0)
+        return uv_translate_sys_error(errno);
+    return fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
+static int open_descriptors(struct start_descriptors *descriptors,
+                            const struct child_options *options) {
+    int result = 0;
+
+    *descriptors = (struct start_descriptors){{-1, -1}, {-1, -1}, {-1, -1}};
+    if (options->language &&
+        (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, descriptors->channel) < 0 ||
+         fcntl(descriptors->channel[0], F_SETFL, O_NONBLOCK) < 0))
+        result = uv_translate_sys_error(errno);
+    if (result == 0 && options->output)
+        result = open_pipe(descriptors->output);
+    if (result == 0 && options->output)
+        result = open_pipe(descriptors->error);
+    if (result < 0) {
+        close_side(descriptors, 0);
+        close_side(descriptors, 1);
+    }
+    return result;
+}
+
+static void print_token(const uint8_t token[NATIVE_TOKEN_SIZE],
+                        char text[2 * NATIVE_TOKEN_SIZE + 1]) {
+    for (int i = 0; i < NATIVE_TOKEN_SIZE; i++)
+        snprintf(text + 2 * i, 3, "%02x", token[i]);
+}
+
+/* Where the environment wants the process's number. */
+static char *find_pid_text(const struct text_list *environment) {
+    size_t length = strlen(ENVIRONMENT_LISTEN_PID);
+
+    for (size_t i = 0; i < environment->count; i++)
+        if (strncmp(environment->items[i], ENVIRONMENT_LISTEN_PID, length) == 0)
+            return environment->items[i] + length;
+    return NULL;
+}
+
+static void on_seccomp_request(void *owner, struct worker_request *request,
+                               struct worker_reply *reply) {
+    native_worker_request(owner, request, reply);
+}
+
+static bool has_listener(void *owner, uint32_t listener) {
+    const struct child *child = owner;
+
+    LIST_EACH(node, following, &child->members)
+    if (LIST_ENTRY(node, struct member, in_child)->id == listener)
+        return true;
+    return false;
+}
+
+static const struct seccomp_events seccomp_events = {.request = on_seccomp_request,
+                                                     .has_listener = has_listener};
+
+/* Speaks for the program from its first call on: until now none was answered. */
+static int supervise(struct child *child, int notification) {
+    int result = seccomp_supervisor_start(&child->supervisor, child->loop, notification,
+                                          &seccomp_events, child);
+
+    if (result < 0) {
+        close(notification);
+        kill(child->pid, SIGKILL);
+        return result;
+    }
+    child->supervised = true;
+    child->open_handles++;
+    return 0;
+}
+
+static int run_program(struct child *child, const struct child_options *options,
+                       const struct start_descriptors *descriptors) {
+    const struct settings *settings = options->settings;
+    char token[2 * NATIVE_TOKEN_SIZE + 1];
+    struct environment_options wanted = {.settings = settings,
+                                         .socket_name = options->socket_name,
+                                         .token = token,
+                                         .slot = options->slot,
+                                         .serial = options->serial,
+                                         .node_channel = descriptors->channel[1] >= 0,
+                                         .preload = options->preload,
+                                         .inherits_listener = options->inherits != NULL};
+    struct spawn_options program = {.cwd = settings->cwd,
+                                    .input = options->input,
+                                    .output = descriptors->output[1],
+                                    .error = descriptors->error[1],
+                                    .channel = descriptors->channel[1],
+                                    .descriptors = options->descriptors,
+                                    .change_user = options->identity->differs,
+                                    .uid = options->identity->uid,
+                                    .gid = options->identity->gid};
+    struct text_list environment;
+    char **command;
+    int notification = -1;
+    int result;
+
+    child->uid = options->identity->uid;
+    print_token(child->token, token);
+    result = environment_create(&environment, &wanted);
+    if (result < 0)
+        return result;
+    if (options->inherits) {
+        program.channel = options->inherits->descriptor;
+        program.pid_text = find_pid_text(&environment);
+    }
+    if (settings->intercept == SETTINGS_INTERCEPT_SECCOMP)
+        program.ret_notification = &notification;
+    command = settings_command(settings);
+    program.arguments = command;
+    program.environment = environment.items;
+    result = command ? spawn(&program, &child->pid) : UV_ENOMEM;
+    free(command);
+    text_list_clear(&environment);
+    return result == 0 && notification >= 0 ? supervise(child, notification) : result;
+}
+
+void child_handle_closed(void *owner) {
+    struct child *child = owner;
+
+    if (--child->open_handles == 0)
+        free(child);
+}
+
+static void on_timer_closed(uv_handle_t *handle) {
+    child_handle_closed(handle->data);
+}
+
+/* Our sides become handles of the loop. Each that started is closed by child_close_handles(). */
+static int start_handles(struct child *child, const struct child_options *options,
+                         struct start_descriptors *descriptors) {
+    int result = 0;
+
+    uv_timer_init(child->loop, &child->timer);
+    child->timer.data = child;
+    child->open_handles = 1;
+    if (descriptors->channel[0] >= 0) {
+        result = node_channel_start(&child->channel, child->loop, descriptors->channel[0],
+                                    child->language->channel_events, child);
+        if (result < 0)
+            return result;
+        descriptors->channel[0] = -1;
+        child->has_channel = true;
+        child->open_handles++;
+    }
+    if (!options->output)
+        return 0;
+    result = output_source_start(&child->output, child->loop, options->output,
+                                 descriptors->output[0], child->slot, false);
+    if (result < 0)
+        return result;
+    descriptors->output[0] = -1;
+    child->open_handles++;
+    result = output_source_start(&child->error, child->loop, options->output, descriptors->error[0],
+                                 child->slot, true);
+    if (result < 0)
+        return result;
+    descriptors->error[0] = -1;
+    child->open_handles++;
+    return 0;
+}
+
+/* The memory goes with the last of them. */
+void child_close_handles(struct child *child) {
+    uv_close((uv_handle_t *)&child->timer, on_timer_closed);
+    if (child->has_channel)
+        node_channel_close(&child->channel, child_handle_closed);
+    if (child->output.descriptor >= 0)
+        output_source_close(&child->output, child_handle_closed, child);
+    if (child->error.descriptor >= 0)
+        output_source_close(&child->error, child_handle_closed, child);
+    if (child->supervised)
+        seccomp_supervisor_close(&child->supervisor, child_handle_closed);
+}
+
+static struct child *child_create(const struct child_options *options,
+                                  const struct child_events *events, void *owner) {
+    struct child *child = calloc(1, sizeof *child);
+
+    if (!child)
+        return NULL;
+    list_init(&child->in_app);
+    list_init(&child->members);
+    child->settings = options->settings;
+    child->language = options->language;
+    child->preload = options->preload;
+    child->events = events;
+    child->owner = owner;
+    child->loop = options->loop;
+    child->slot = options->slot;
+    child->serving = options->serving && !options->settings->wait_ready;
+    child->started_ms = clock_ms();
+    child->output.descriptor = -1;
+    child->error.descriptor = -1;
+    return child;
+}
+
+/* Nobody says when it listens: it does without us, or on a socket that listens already. */
+static bool serves_at_once(const struct child_options *options) {
+    return !options->settings->wait_ready &&
+           (options->settings->intercept == SETTINGS_INTERCEPT_NONE || options->inherits);
+}
+
+/* It is a member that never sits in the rotation, for it accepts by itself. */
+static void inherit(struct child *child, struct listener *listener) {
+    static const struct child_listen_request nothing_asked = {.key = NULL};
+    struct child_member *member;
+
+    if (child_create_member(child, listener, &nothing_asked, &member) == 0)
+        child->listened = true;
+}
+
+int child_start(struct child **ret_child, const struct child_options *options,
+                const struct child_events *events, void *owner) {
+    struct start_descriptors descriptors;
+    struct child *child = child_create(options, events, owner);
+    int result;
+
+    if (!child)
+        return UV_ENOMEM;
+    child->wants_to_serve = options->serving;
+    result = getrandom(child->token, sizeof child->token, 0) == sizeof child->token ? 0 : UV_EIO;
+    if (result == 0)
+        result = open_descriptors(&descriptors, options);
+    if (result < 0) {
+        free(child);
+        return result;
+    }
+    result = start_handles(child, options, &descriptors);
+    if (result == 0)
+        result = run_program(child, options, &descriptors);
+    close_side(&descriptors, 0);
+    close_side(&descriptors, 1);
+    if (result < 0) {
+        child_close_handles(child);
+        return result;
+    }
+    child->timer_step = CHILD_TIMER_LISTEN;
+    uv_timer_start(&child->timer, child_on_timer, options->settings->listen_timeout_ms, 0);
+    if (options->inherits)
+        inherit(child, options->inherits);
+    if (serves_at_once(options))
+        child_set_state(child, CHILD_READY);
+    *ret_child = child;
+    return 0;
+}
