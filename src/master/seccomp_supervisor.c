@@ -18,6 +18,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262
+#endif
+
 /* What a bind() was answered with. */
 struct listener_entry {
     struct list node;
@@ -372,12 +376,12 @@ static int get_option(int socket, int option) {
     return getsockopt(socket, SOL_SOCKET, option, &value, &length) < 0 ? -1 : value;
 }
 
-/* A TCP socket of the address's family (MPTCP is 262). */
+/* A TCP socket of the address's family. */
 static bool is_ours_to_bind(int socket, sa_family_t family) {
     int protocol = get_option(socket, SO_PROTOCOL);
 
     return get_option(socket, SO_TYPE) == SOCK_STREAM && get_option(socket, SO_DOMAIN) == family &&
-           (protocol == IPPROTO_TCP || protocol == 262);
+           (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
 }
 
 /* False when it is no whole Internet address with a port. */

@@ -10,10 +10,13 @@
  * stays). Calls on other descriptors go on as if nobody had asked. Every call is answered, or its
  * thread waits for a client.
  *
- * Installing a descriptor waits until the kernel has run the caller, which is on no other's behalf
- * but its own scheduling. When the supervisor is closed the calls fail with ENOSYS.
- * start/close(cb).
- */
+ * Installing a descriptor blocks the loop until the kernel has run the calling thread. That thread
+ * waits for nothing but a processor, but for that as long as its priority and its cgroup's quota
+ * make it (docs/decisions/0014-seccomp.md).
+ *
+ * The memory is the owner's, who may free it when on_closed() of seccomp_supervisor_close() is
+ * called. Calls that are made after that function fail with ENOSYS, unless the worker still has the
+ * copy of the notification descriptor that it was given: then they wait. */
 #ifndef BATON_MASTER_SECCOMP_SUPERVISOR_H
 #define BATON_MASTER_SECCOMP_SUPERVISOR_H
 
@@ -50,10 +53,11 @@ struct seccomp_supervisor {
     void (*on_closed)(void *owner);
 };
 
-/* Takes over `notification` when it succeeds. 0 or a UV_E* with nothing left open. */
+/* Takes over `notification` when it succeeds. 0, or a UV_E* with nothing left open but that. */
 int seccomp_supervisor_start(struct seccomp_supervisor *supervisor, uv_loop_t *loop,
                              int notification, const struct seccomp_events *events, void *owner);
 
+/* Once, after a start that succeeded; `on_closed` is called with the owner, from the loop. */
 void seccomp_supervisor_close(struct seccomp_supervisor *supervisor, void (*on_closed)(void *));
 
 #endif

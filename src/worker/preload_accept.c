@@ -79,9 +79,9 @@ static int client_of(int descriptor, long length, bool cut_off,
 }
 
 /* Takes one record: a client's descriptor; -EAGAIN when there is none; -EBUSY when there is no room
- * for one, but libuv must not know; -ERESTART when the next is
- * to be taken instead; or another error. It never waits, so that the number that was found free is
- * so still. What is longer than a record of this version is cut off. */
+ * for one, but libuv must not know; -ERESTART when the next is to be taken instead; or another
+ * error. It never waits, so that the number that was found free is so still. What is longer than a
+ * record of this version is cut off. */
 static int take_record(int listener, int flags, struct native_client *ret_record) {
     union control control;
     struct iovec part = {.iov_base = ret_record, .iov_len = sizeof(*ret_record)};
