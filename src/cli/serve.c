@@ -52,7 +52,7 @@ static int complete_settings(const struct cli_serve *serve, struct settings *set
     char port[8];
     int result;
 
-    if (settings->intercept == SETTINGS_INTERCEPT_AUTO)
+    if (settings->intercept == SETTINGS_INTERCEPT_AUTO && !settings->fork_mode)
         settings->intercept = SETTINGS_INTERCEPT_NATIVE;
     snprintf(port, sizeof port, "%u", serve->port);
     result = uv_exepath(program, &length);

@@ -84,6 +84,28 @@ static int check_listen(const struct settings *settings, char error[SETTINGS_ERR
     return UV_EINVAL;
 }
 
+static int check_private_ports(const struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    bool is_shared = settings->intercept == SETTINGS_INTERCEPT_PRELOAD ||
+                     settings->intercept == SETTINGS_INTERCEPT_SECCOMP;
+
+    if (settings->private_port_count == 0 || is_shared)
+        return 0;
+    snprintf(error, SETTINGS_ERROR_MAX, "--private-port is for --intercept preload and seccomp; %s",
+             program_has_channel(settings)
+                 ? "a Node worker has a port for itself if it listens with `exclusive: true`"
+                 : "with this kind every port that the program binds is its own");
+    return UV_EINVAL;
+}
+
+static int check_fork_mode(const struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    if (!settings->fork_mode || settings->intercept == SETTINGS_INTERCEPT_AUTO ||
+        settings->intercept == SETTINGS_INTERCEPT_NONE)
+        return 0;
+    snprintf(error, SETTINGS_ERROR_MAX,
+             "-x is the same as --intercept none, so it cannot stand beside another --intercept");
+    return UV_EINVAL;
+}
+
 static uint64_t kill_stuck_after(enum settings_intercept intercept) {
     switch (intercept) {
     case SETTINGS_INTERCEPT_NODE:
@@ -97,8 +119,10 @@ static uint64_t kill_stuck_after(enum settings_intercept intercept) {
 }
 
 static int choose_intercept(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
-    int result;
+    int result = check_fork_mode(settings, error);
 
+    if (result < 0)
+        return result;
     if (settings->fork_mode)
         settings->intercept = SETTINGS_INTERCEPT_NONE;
     settings->kind = executable_inspect(program_file(settings));
@@ -109,7 +133,9 @@ static int choose_intercept(struct settings *settings, char error[SETTINGS_ERROR
     if (settings->kill_stuck_after_ms == SETTINGS_BY_KIND)
         settings->kill_stuck_after_ms = kill_stuck_after(settings->intercept);
     result = check_preload(settings, error);
-    return result < 0 ? result : check_listen(settings, error);
+    if (result == 0)
+        result = check_listen(settings, error);
+    return result == 0 ? check_private_ports(settings, error) : result;
 }
 
 static bool can_enter(const char *directory) {

@@ -199,12 +199,26 @@ def test_the_inherited_socket_outlives_a_worker(start):
     (["--intercept", "preload", "--listen", "8080"], "--listen is for --intercept listen-fds"),
     (["--listen", "localhost:80"], "--listen takes [HOST:]PORT or the path"),
     (["--private-port", "0"], "--private-port takes a port from 1 to 65535"),
+    (["--private-port", "9090", "-x"], "every port that the program binds is its own"),
+    (["--private-port", "9090", "--listen", "0"], "--private-port is for --intercept preload"),
+    (["--private-port", "9090", "--intercept", "native"], "--private-port is for --intercept"),
+    (["--private-port", "9090", "--intercept", "none"], "--private-port is for --intercept"),
+    (["--private-port", "9090", "--intercept", "node"], "`exclusive: true`"),
+    (["--private-port", "9090", "--intercept", "node-fast"], "`exclusive: true`"),
+    (["--intercept", "preload", "-x"], "-x is the same as --intercept none"),
+    (["-x", "--intercept", "node"], "-x is the same as --intercept none"),
     (["--intercept", "magic"], "--intercept takes auto, node, node-fast, preload, seccomp"),
 ])
 def test_what_cannot_be_is_refused_in_a_sentence(words, complaint):
     done = run_baton(script_path(SERVER), *words)
     assert done.returncode == 1
-    assert complaint in done.stderr
+    assert complaint in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_node_script_has_another_way_to_a_private_port():
+    done = run_baton(script_path("hello.js"), "--private-port", "9090")
+    assert done.returncode == 1
+    assert "`exclusive: true`" in done.stderr and done.stderr.count("\n") == 1
 
 
 # --- the end of a worker that does not know of the master ---

@@ -62,6 +62,9 @@ static void test_what_was_given_stays(void **state) {
     assert_string_equal(serve.settings.name, "www");
     assert_string_equal(serve.settings.policy, "least");
     clear();
+    assert_int_equal(parse(ARGUMENTS("serve", "-i", "1", "-x")), CLI_GO);
+    assert_int_equal(serve.settings.intercept, SETTINGS_INTERCEPT_NONE);
+    clear();
 }
 
 static void check_wrong(struct arguments arguments, const char *part) {

@@ -155,9 +155,66 @@ static void test_fork_mode_is_never_intercepted(void **state) {
     (void)state;
     set(&settings.script, "sh");
     settings.fork_mode = true;
-    settings.intercept = SETTINGS_INTERCEPT_NODE;
     assert_int_equal(settings_check(&settings, error), 0);
     assert_int_equal(settings.intercept, SETTINGS_INTERCEPT_NONE);
+    assert_int_equal(settings_check(&settings, error), 0); /* the same kind, named */
+}
+
+static void test_fork_mode_beside_another_kind_is_refused(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    settings.fork_mode = true;
+    for (int kind = SETTINGS_INTERCEPT_AUTO + 1; kind < SETTINGS_INTERCEPT_NONE; kind++) {
+        settings.intercept = (enum settings_intercept)kind;
+        assert_int_equal(settings_check(&settings, error), UV_EINVAL);
+        assert_non_null(strstr(error, "-x is the same as --intercept none"));
+    }
+}
+
+/* One private port with a program, a kind and the rest as it is: what is said, or NULL. */
+static void check_private_port(const char *script, enum settings_intercept kind,
+                               const char *sentence) {
+    set(&settings.script, script);
+    settings.intercept = kind;
+    settings.private_ports[0] = 9090;
+    settings.private_port_count = 1;
+    error[0] = '\0';
+    assert_int_equal(settings_check(&settings, error), sentence ? UV_EINVAL : 0);
+    if (sentence)
+        assert_non_null(strstr(error, sentence));
+    settings_clear(&settings);
+    settings_init(&settings);
+}
+
+static void test_private_ports_are_for_kinds_that_share_ports(void **state) {
+    (void)state;
+    check_private_port("sh", SETTINGS_INTERCEPT_AUTO, NULL);
+    check_private_port("sh", SETTINGS_INTERCEPT_PRELOAD, NULL);
+    check_private_port("sh", SETTINGS_INTERCEPT_SECCOMP, NULL);
+    check_private_port("sh", SETTINGS_INTERCEPT_NODE, "`exclusive: true`");
+    check_private_port("sh", SETTINGS_INTERCEPT_NODE_FAST, "`exclusive: true`");
+    check_private_port("sh", SETTINGS_INTERCEPT_NATIVE, "every port that the program binds");
+    check_private_port("sh", SETTINGS_INTERCEPT_NONE, "every port that the program binds");
+    set(&settings.listen, "8080");
+    check_private_port("sh", SETTINGS_INTERCEPT_AUTO, "every port that the program binds");
+    set(&settings.listen, "8080");
+    check_private_port("sh", SETTINGS_INTERCEPT_LISTEN_FDS, "every port that the program binds");
+    settings.fork_mode = true;
+    check_private_port("sh", SETTINGS_INTERCEPT_AUTO, "every port that the program binds");
+}
+
+static void test_a_node_script_is_told_of_its_own_way_to_a_private_port(void **state) {
+    char script[128];
+    FILE *created;
+
+    (void)state;
+    snprintf(script, sizeof script, "%s/node", directory);
+    created = fopen(script, "w");
+    assert_non_null(created);
+    fclose(created);
+    assert_int_equal(chmod(script, 0755), 0);
+    check_private_port(script, SETTINGS_INTERCEPT_AUTO, "`exclusive: true`");
+    unlink(script);
 }
 
 static void test_a_working_directory_that_is_none_is_refused(void **state) {
@@ -246,6 +303,9 @@ int main(void) {
         TEST(instances_are_counted_by_usable_cpus),
         TEST(the_name_is_the_scripts_without_its_ending),
         TEST(fork_mode_is_never_intercepted),
+        TEST(fork_mode_beside_another_kind_is_refused),
+        TEST(private_ports_are_for_kinds_that_share_ports),
+        TEST(a_node_script_is_told_of_its_own_way_to_a_private_port),
         TEST(a_working_directory_that_is_none_is_refused),
         TEST(a_file_is_no_working_directory),
         TEST(the_command),
