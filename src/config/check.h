@@ -6,8 +6,9 @@
 #include "config/settings.h"
 
 /* Completes (name, script, interpreter, instances, intercept, policy) and checks. 0, or UV_EINVAL,
- * UV_ENOENT, UV_EACCES or UV_ENOMEM with one sentence for the user in `error`. Looks at the file
- * system, PATH and the CPUs that we may use, nothing else. The counting of CPUs is PM2's. */
+ * UV_ENOENT, UV_EISDIR, UV_EACCES or UV_ENOMEM with one sentence for the user in `error`. Looks at
+ * the file system, PATH and the CPUs that we may use, nothing else. The counting of CPUs is PM2's.
+ */
 int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]);
 
 #endif

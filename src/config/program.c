@@ -60,6 +60,12 @@ static const char *skip_dots(const char *path) {
     return path;
 }
 
+static bool is_directory(const char *path) {
+    struct stat status;
+
+    return stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 /* Links stay as they are: a reload must find what a link like "current" leads to by then, and some
  * programs go by the name they are called. */
 static bool make_absolute(const char *name, char path[PATH_MAX]) {
@@ -72,28 +78,24 @@ static bool make_absolute(const char *name, char path[PATH_MAX]) {
            snprintf(path, PATH_MAX, "%s/%s", directory, name) < PATH_MAX;
 }
 
-/* The script as a file: relative names are meant from the working directory that the worker will
- * have. */
-static bool find_file(const struct settings *settings, char path[PATH_MAX]) {
+/* Where the script would be as a file: relative names are meant from the working directory that the
+ * worker will have. */
+static bool script_path(const struct settings *settings, char path[PATH_MAX]) {
     const char *script = skip_dots(settings->script);
     char joined[PATH_MAX];
 
     if (script[0] == '/' || !settings->cwd)
-        return make_absolute(script, path) && is_file(path);
+        return make_absolute(script, path);
     return snprintf(joined, sizeof joined, "%s/%s", settings->cwd, script) < PATH_MAX &&
-           make_absolute(joined, path) && is_file(path);
+           make_absolute(joined, path);
 }
 
-static int find_script(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
-    char path[PATH_MAX];
-    bool bare = strchr(settings->script, '/') == NULL;
-
-    if (find_file(settings, path))
-        return settings_set_text(&settings->script, path);
-    if (bare && find_in_path(settings->script, path)) {
-        if (!settings->interpreter && settings_set_text(&settings->interpreter, "none") < 0)
-            return UV_ENOMEM;
-        return settings_set_text(&settings->script, path);
+static int complain_of_script(const struct settings *settings, bool bare, bool directory,
+                              char error[SETTINGS_ERROR_MAX]) {
+    if (directory) {
+        snprintf(error, SETTINGS_ERROR_MAX, "'%s' is a directory: name the script in it",
+                 settings->script);
+        return UV_EISDIR;
     }
     if (access(settings->script, F_OK) < 0 && errno == EACCES) {
         snprintf(error, SETTINGS_ERROR_MAX, "'%s' cannot be reached: permission denied",
@@ -105,6 +107,21 @@ static int find_script(struct settings *settings, char error[SETTINGS_ERROR_MAX]
                   : "there is no file '%s'",
              settings->script);
     return UV_ENOENT;
+}
+
+static int find_script(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    bool bare = strchr(settings->script, '/') == NULL;
+    char file[PATH_MAX];
+    char command[PATH_MAX];
+    bool fits = settings->script[0] && script_path(settings, file);
+
+    if (fits && is_file(file))
+        return settings_set_text(&settings->script, file);
+    if (!bare || !find_in_path(settings->script, command))
+        return complain_of_script(settings, bare, fits && is_directory(file), error);
+    if (!settings->interpreter && settings_set_text(&settings->interpreter, "none") < 0)
+        return UV_ENOMEM;
+    return settings_set_text(&settings->script, command);
 }
 
 /* Copies the interpreter's name that a "#!" line gives, env(1) looked through: "#!/usr/bin/env

@@ -10,7 +10,7 @@
 
 /* Makes settings->script an absolute path (relative to settings->cwd) or the program that PATH
  * gives for a bare command name, and settings->interpreter the path of the interpreter or "none".
- * 0, or UV_ENOENT, UV_EACCES, UV_EINVAL with a sentence in `error`, or UV_ENOMEM. */
+ * 0, or UV_ENOENT, UV_EISDIR, UV_EACCES, UV_EINVAL with a sentence in `error`, or UV_ENOMEM. */
 int program_resolve(struct settings *settings, char error[SETTINGS_ERROR_MAX]);
 
 /* After program_resolve(): the file that is executed, the interpreter or the script itself. */

@@ -192,8 +192,10 @@ static void test_what_cannot_run_is_refused_with_a_sentence(void **state) {
     check_refused("app/none.js", UV_ENOENT, "'app/none.js'");
     check_refused("nothing", UV_ENOENT, "no command of that name");
     check_refused("plain", UV_ENOENT, "no command of that name");
-    check_refused("app/folder.js", UV_ENOENT, "'app/folder.js'");
-    check_refused("app", UV_ENOENT, "'app'");
+    check_refused("app/folder.js", UV_EISDIR, "'app/folder.js' is a directory");
+    check_refused("app", UV_EISDIR, "'app' is a directory");
+    check_refused("app/../app/", UV_EISDIR, "is a directory");
+    check_refused(".", UV_EISDIR, "'.' is a directory");
     check_refused("app/data", UV_EACCES, "--interpreter");
     check_refused("app/a.rb", UV_ENOENT, "'ruby'");
     check_refused("", UV_ENOENT, "''");
