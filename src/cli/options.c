@@ -3,15 +3,23 @@
 #include "base/text.h"
 
 #include <getopt.h>
-#include <stdbool.h>
 #include <string.h>
 #include <uv.h>
 
 #define FIRST_LONG 256 /* getopt_long's numbers for options without a letter; beyond any letter */
+#define A_WORD     1   /* what it returns for a word that is no option */
 
 struct getopt_tables {
-    char letters[3 * OPTIONS_MAX + 3];
+    char letters[3 * OPTIONS_MAX + 4];
     struct option names[OPTIONS_MAX + 1];
+};
+
+struct parsing {
+    const struct cli_option *options;
+    char **argv;
+    int at;  /* what is being parsed */
+    int end; /* where the "--" is, or the end */
+    const struct cli_words *words;
 };
 
 static int kind_of(const struct cli_option *option) {
@@ -24,6 +32,7 @@ static void fill_tables(struct getopt_tables *tables, const struct cli_option *o
     size_t letters = 0;
 
     memset(tables, 0, sizeof *tables);
+    tables->letters[letters++] = '-'; /* words come in their turn */
     tables->letters[letters++] = ':'; /* we word the messages */
     for (int i = 0; options[i].name && i < OPTIONS_MAX; i++) {
         int kind = kind_of(&options[i]);
@@ -64,7 +73,44 @@ static const struct cli_option *nearest(const struct cli_option *options, const 
     return best;
 }
 
-static void complain_unknown(const struct cli_option *options, const char *typed) {
+/* As a shell takes it for one word. */
+static void print_word(const char *typed) {
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                                "@%+=:,./_-";
+    char word[128];
+
+    text_escape(word, sizeof word, typed, strlen(typed));
+    if (word[0] && strspn(word, plain) == strlen(word)) {
+        fprintf(stderr, " %s", word);
+        return;
+    }
+    fputs(" '", stderr);
+    for (const char *at = word; *at; at++)
+        fprintf(stderr, *at == '\'' ? "'\\%c'" : "%c", *at);
+    fputc('\'', stderr);
+}
+
+static void print_words(char **words, int count) {
+    for (int i = 0; i < count; i++)
+        print_word(words[i]);
+}
+
+/* The command if all from here on is meant for the program. */
+static void print_with_dashes(const struct parsing *parsing) {
+    const struct cli_words *words = parsing->words;
+    int options = 1 + words->count; /* where they begin: the words are before them */
+
+    fputs("baton", stderr);
+    print_word(parsing->argv[0]);
+    print_word(words->words[0]);
+    print_words(parsing->argv + options, parsing->at - options);
+    fputs(" --", stderr);
+    print_words(words->words + 1, words->count - 1);
+    print_words(parsing->argv + parsing->at, parsing->end - parsing->at);
+    print_words(words->rest, words->rest_count);
+}
+
+static void complain_unknown(const struct parsing *parsing, const char *typed) {
     char word[64];
     char name[64];
     const struct cli_option *meant;
@@ -72,11 +118,31 @@ static void complain_unknown(const struct cli_option *options, const char *typed
     snprintf(name, sizeof name, "%s", typed + strspn(typed, "-"));
     name[strcspn(name, "=")] = '\0';
     text_escape(word, sizeof word, typed, strlen(typed));
-    meant = strlen(name) > 1 ? nearest(options, name) : NULL;
+    meant = strlen(name) > 1 ? nearest(parsing->options, name) : NULL;
+    fprintf(stderr, "baton: there is no option %s", word);
     if (meant)
-        fprintf(stderr, "baton: there is no option %s; did you mean --%s?\n", word, meant->name);
-    else
-        fprintf(stderr, "baton: there is no option %s\n", word);
+        fprintf(stderr, "; did you mean --%s?", meant->name);
+    if (parsing->words->of_program && parsing->words->count > 0) {
+        fprintf(stderr, "%s it is the program's own: ", meant ? " If" : "; if");
+        print_with_dashes(parsing);
+    }
+    fputc('\n', stderr);
+}
+
+/* What getopt_long() has found wrong. */
+static void complain(const struct parsing *parsing, int code) {
+    char letter[] = {'-', (char)optopt, '\0'};
+    const struct cli_option *option;
+
+    if (code == ':') {
+        option = find(parsing->options, optopt);
+        fprintf(stderr, "baton: %s needs a value: %s\n", parsing->argv[parsing->at],
+                option ? option->expects : "one");
+    } else if (optopt >= FIRST_LONG) {
+        fprintf(stderr, "baton: --%s takes no value\n", find(parsing->options, optopt)->name);
+    } else {
+        complain_unknown(parsing, optopt > 0 ? letter : parsing->argv[parsing->at]);
+    }
 }
 
 static int apply(const struct cli_option *option, void *target, const char *value) {
@@ -93,47 +159,55 @@ static int apply(const struct cli_option *option, void *target, const char *valu
     return UV_EINVAL;
 }
 
+/* Moves it to the words that there are, before the options. */
+static void take_word(struct cli_words *words, char **argv, int at) {
+    char **place = words->words + words->count++;
+    char *word = argv[at];
+
+    memmove(place + 1, place, (size_t)(argv + at - place) * sizeof *place);
+    *place = word;
+}
+
+static int find_dashes(int argc, char **argv) {
+    int at = 1;
+
+    while (at < argc && strcmp(argv[at], "--") != 0)
+        at++;
+    return at;
+}
+
 int options_parse(int argc, char **argv, const struct cli_option *options, void *target,
-                  struct cli_words *ret_words) {
+                  struct cli_words *words) {
     struct getopt_tables tables;
-    int words = 1; /* up to "--" */
-    int count = 0;
+    struct parsing parsing = {
+        .options = options, .argv = argv, .end = find_dashes(argc, argv), .words = words};
+    int dashes = parsing.end < argc ? 1 : 0;
     int code;
 
-    while (words < argc && strcmp(argv[words], "--") != 0)
-        words++;
+    words->words = argv + 1;
+    words->count = words->options = 0;
+    words->rest = argv + parsing.end + dashes;
+    words->rest_count = argc - parsing.end - dashes;
     fill_tables(&tables, options);
     optind = 0; /* starts anew, glibc's way */
     opterr = 0;
-    while ((code = getopt_long(words, argv, tables.letters, tables.names, NULL)) != -1) {
-        const struct cli_option *option = code == '?' || code == ':' ? NULL : find(options, code);
-
-        if (code == ':') {
-            option = find(options, optopt);
-            fprintf(stderr, "baton: %s needs a value: %s\n", argv[optind - 1],
-                    option ? option->expects : "one");
+    for (;;) {
+        parsing.at = optind > 0 ? optind : 1;
+        code = getopt_long(parsing.end, argv, tables.letters, tables.names, NULL);
+        if (code == -1)
+            return 0;
+        if (code == A_WORD) {
+            take_word(words, argv, parsing.at);
+            continue;
+        }
+        if (code == '?' || code == ':') {
+            complain(&parsing, code);
             return UV_EINVAL;
         }
-        if (!option && optopt >= FIRST_LONG) {
-            fprintf(stderr, "baton: --%s takes no value\n", find(options, optopt)->name);
+        if (apply(find(options, code), target, optarg) < 0)
             return UV_EINVAL;
-        }
-        if (!option) {
-            char letter[] = {'-', (char)optopt, '\0'};
-
-            complain_unknown(options, optopt > 0 ? letter : argv[optind - 1]);
-            return UV_EINVAL;
-        }
-        if (apply(option, target, optarg) < 0)
-            return UV_EINVAL;
-        count++;
+        words->options++;
     }
-    *ret_words = (struct cli_words){.words = argv + optind,
-                                    .count = words - optind,
-                                    .rest = argv + (words < argc ? words + 1 : argc),
-                                    .rest_count = words < argc ? argc - words - 1 : 0,
-                                    .options = count};
-    return 0;
 }
 
 void options_print(FILE *file, const struct cli_option *options) {

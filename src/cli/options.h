@@ -3,6 +3,7 @@
 #ifndef BATON_CLI_OPTIONS_H
 #define BATON_CLI_OPTIONS_H
 
+#include <stdbool.h>
 #include <stdio.h>
 
 #define OPTIONS_MAX 64
@@ -22,7 +23,9 @@ struct cli_option {
 
 /* What is left of a command line; borrowed from argv. */
 struct cli_words {
-    char **words; /* that are no options, in order */
+    bool of_program; /* set by the caller: the first one is a program, which may have options of its
+                        own behind "--" */
+    char **words;    /* that are no options, in order */
     int count;
     char **rest; /* what stood behind "--" */
     int rest_count;
@@ -30,9 +33,10 @@ struct cli_words {
 };
 
 /* Applies the options in argv[1…], wherever they stand before a "--", to `target`. `options` ends
- * with a NULL name. 0, or UV_EINVAL after one sentence on standard error. */
+ * with a NULL name. Moves the words in argv before the options. 0, or UV_EINVAL after one sentence
+ * on standard error, which for an unknown option behind the program also says how to pass it on. */
 int options_parse(int argc, char **argv, const struct cli_option *options, void *target,
-                  struct cli_words *ret_words);
+                  struct cli_words *words);
 
 /* Prints the table for people. */
 void options_print(FILE *file, const struct cli_option *options);

@@ -36,7 +36,7 @@ static void complain_of_words(const struct cli_words *words) {
 
 enum cli_verdict cli_parse_run(int argc, char **argv, struct settings *settings) {
     struct run_flags flags = {.help = false};
-    struct cli_words words;
+    struct cli_words words = {.of_program = true};
     char error[SETTINGS_ERROR_MAX];
     enum cli_verdict verdict = CLI_WRONG;
 

@@ -78,7 +78,7 @@ static int complete_settings(const struct cli_serve *serve, struct settings *set
 enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve) {
     struct run_flags flags = {.help = false};
     enum cli_verdict verdict = CLI_WRONG;
-    struct cli_words words;
+    struct cli_words words = {.of_program = false};
 
     *serve = (struct cli_serve){.directory = NULL};
     settings_init(&flags.settings);

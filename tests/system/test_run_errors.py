@@ -61,6 +61,11 @@ def test_unknown_flag():
     assert "--polcy" in refused(HELLO, "--polcy", "rr")
 
 
+def test_option_of_the_programs_own_without_dashes():
+    message = refused("php", "-S", "0.0.0.0:8000")
+    assert "baton run php -- -S 0.0.0.0:8000" in message
+
+
 def test_unknown_interpreter():
     assert "no-such-node" in refused(HELLO, "--interpreter", "no-such-node")
 

@@ -56,7 +56,7 @@ static int parse(struct arguments *arguments, struct cli_words *words) {
 static void test_options_stand_anywhere_before_the_dashes(void **state) {
     struct arguments arguments =
         ARGUMENTS("run", "a.js", "-n", "one", "-f", "b", "--flag", "--", "-f", "--name", "x");
-    struct cli_words words;
+    struct cli_words words = {.of_program = false};
 
     (void)state;
     assert_int_equal(parse(&arguments, &words), 0);
@@ -85,7 +85,7 @@ static void test_values_are_glued_or_apart(void **state) {
 
     (void)state;
     for (size_t i = 0; i < sizeof spellings / sizeof *spellings; i++) {
-        struct cli_words words;
+        struct cli_words words = {.of_program = false};
 
         assert_int_equal(parse(&spellings[i], &words), 0);
         assert_string_equal(target.text, "value");
@@ -96,7 +96,7 @@ static void test_values_are_glued_or_apart(void **state) {
 
 static void test_a_value_may_begin_with_a_dash(void **state) {
     struct arguments arguments = ARGUMENTS("run", "-n", "-1", "a.js");
-    struct cli_words words;
+    struct cli_words words = {.of_program = false};
 
     (void)state;
     assert_int_equal(parse(&arguments, &words), 0);
@@ -107,7 +107,7 @@ static void test_a_value_may_begin_with_a_dash(void **state) {
 
 static void test_an_optional_value_is_only_a_glued_one(void **state) {
     struct arguments arguments = ARGUMENTS("run", "--status", "a.js");
-    struct cli_words words;
+    struct cli_words words = {.of_program = false};
 
     (void)state;
     assert_int_equal(parse(&arguments, &words), 0);
@@ -119,7 +119,7 @@ static void test_an_optional_value_is_only_a_glued_one(void **state) {
 static void test_nothing_at_all(void **state) {
     struct arguments arguments = ARGUMENTS("run");
     struct arguments dashes = ARGUMENTS("run", "--");
-    struct cli_words words;
+    struct cli_words words = {.of_program = false};
 
     (void)state;
     assert_int_equal(parse(&arguments, &words), 0);
@@ -131,7 +131,7 @@ static void test_nothing_at_all(void **state) {
 }
 
 static void check_wrong(struct arguments arguments, const char *sentence) {
-    struct cli_words words;
+    struct cli_words words = {.of_program = false};
 
     assert_int_equal(parse(&arguments, &words), UV_EINVAL);
     assert_string_equal(capture.text, sentence);
@@ -155,6 +155,32 @@ static void test_mistakes_are_answered_with_one_sentence(void **state) {
     check_wrong(ARGUMENTS("run", "--\x1b[2J"), "baton: there is no option --\\x1b[2J\n");
 }
 
+static void check_hint(struct arguments arguments, const char *sentence) {
+    struct cli_words words = {.of_program = true};
+
+    assert_int_equal(parse(&arguments, &words), UV_EINVAL);
+    assert_string_equal(capture.text, sentence);
+    arguments_clear(&arguments);
+}
+
+static void test_an_unknown_option_behind_a_program_may_be_its_own(void **state) {
+    (void)state;
+    check_hint(ARGUMENTS("run", "php", "-S", "0:80"), "baton: there is no option -S; if it is the "
+                                                      "program's own: baton run php -- -S 0:80\n");
+    check_hint(ARGUMENTS("run", "-n", "x", "java", "-f", "-jar", "a b", "-n", ""),
+               "baton: there is no option -j; if it is the program's own: baton run java -n x -f "
+               "-- -jar 'a b' -n ''\n");
+    check_hint(ARGUMENTS("run", "a", "b", "-f", "--flga", "it's", "--", "c"),
+               "baton: there is no option --flga; did you mean --flag? If it is the program's own: "
+               "baton run a -f -- b --flga 'it'\\''s' c\n");
+    check_hint(ARGUMENTS("run", "a", "-\x1b", "--"),
+               "baton: there is no option -\\x1b; if it is the "
+               "program's own: baton run a -- '-\\x1b'\n");
+    check_hint(ARGUMENTS("run", "-S", "php"), "baton: there is no option -S\n");
+    check_hint(ARGUMENTS("run", "-n", "php", "-S"), "baton: there is no option -S\n");
+    check_hint(ARGUMENTS("run", "-S", "--", "php"), "baton: there is no option -S\n");
+}
+
 static void test_a_flag_with_a_value_is_told_so(void **state) {
     (void)state;
     check_wrong(ARGUMENTS("run", "--flag=3"), "baton: --flag takes no value\n");
@@ -167,7 +193,7 @@ static void test_an_abbreviation_of_several_is_no_option(void **state) {
         {NULL, 0, NULL, NULL, NULL, NULL},
     };
     struct arguments arguments = ARGUMENTS("run", "--wat");
-    struct cli_words words;
+    struct cli_words words = {.of_program = false};
     int result;
 
     (void)state;
@@ -197,6 +223,7 @@ int main(void) {
         cmocka_unit_test(test_an_optional_value_is_only_a_glued_one),
         cmocka_unit_test(test_nothing_at_all),
         cmocka_unit_test(test_mistakes_are_answered_with_one_sentence),
+        cmocka_unit_test(test_an_unknown_option_behind_a_program_may_be_its_own),
         cmocka_unit_test(test_a_flag_with_a_value_is_told_so),
         cmocka_unit_test(test_an_abbreviation_of_several_is_no_option),
         cmocka_unit_test(test_the_help_lists_what_is_meant_for_people),

@@ -23,7 +23,7 @@ static int tear_down(void **state) {
 /* Applies one option with its value. */
 static int give(const char *option, const char *value) {
     struct arguments arguments = {.count = 0};
-    struct cli_words words;
+    struct cli_words words = {.of_program = true};
     int result;
 
     arguments = value ? ARGUMENTS("run", option, value) : ARGUMENTS("run", option);
