@@ -41,28 +41,6 @@ static void finish_bind(const struct seccomp_listener *listener, const struct se
     seccomp_call_answer(call, result);
 }
 
-/* Puts ours high up in the worker: where it was put, or -1. */
-static int leave_copy(const struct seccomp_call *call, int descriptor) {
-    int number = seccomp_call_spare_number(call);
-
-    if (number < 0 || seccomp_call_replace(call, descriptor, number, O_CLOEXEC) < 0)
-        return -1;
-    return number;
-}
-
-/* See the header; a signal at this very moment leaves the worker without. The copies are as many as
- * there are listeners, for a program that binds again and again has those of the ones before
- * replaced. */
-static void leave_copies(struct seccomp_supervisor *supervisor, struct seccomp_listener *listener,
-                         const struct seccomp_call *call, int master_end) {
-    if (!supervisor->copied)
-        supervisor->copied = leave_copy(call, supervisor->notification) >= 0;
-    if (listener->copy >= 0 &&
-        seccomp_call_replace(call, master_end, listener->copy, O_CLOEXEC) == 0)
-        return;
-    listener->copy = leave_copy(call, master_end);
-}
-
 /* What the accept socket takes over from the program's own. */
 struct own_settings {
     bool non_blocking;
@@ -88,10 +66,11 @@ static void bind_by_owner(struct seccomp_supervisor *supervisor, const struct se
                           struct worker_request *request) {
     struct own_settings settings = read_settings(request->descriptor);
     uint64_t original = seccomp_listener_inode(request->descriptor);
-    int copy = seccomp_listener_destroy_given_up(supervisor);
-    struct worker_reply reply = seccomp_ask(supervisor, request);
     struct seccomp_listener *listener;
+    struct worker_reply reply;
 
+    seccomp_listener_destroy_given_up(supervisor);
+    reply = seccomp_ask(supervisor, request);
     if (reply.message.error == 0 && (reply.message.flags & NATIVE_PRIVATE)) {
         seccomp_call_continue(call);
         return;
@@ -105,10 +84,10 @@ static void bind_by_owner(struct seccomp_supervisor *supervisor, const struct se
         seccomp_call_answer(call, UV_ENOMEM);
         return;
     }
-    listener->copy = copy;
     if (!listener->shared) {
         apply_settings(listener->socket, &settings);
-        leave_copies(supervisor, listener, call, reply.descriptors[1]);
+        seccomp_copy_leave_notification(supervisor, call);
+        listener->copy = seccomp_copy_leave(supervisor, call, reply.descriptors[1]);
     }
     listener->binder = call->thread;
     listener->original = original;

@@ -1,6 +1,7 @@
 /* What the files of a seccomp supervisor call of each other: seccomp_supervisor.c has its loop,
  * seccomp_listener.c what bind() was answered with, seccomp_waiting.c the calls of accept() that
- * wait, seccomp_accept.c and seccomp_bind.c these calls. For them alone, and on the loop only. */
+ * wait, seccomp_copy.c what the worker keeps for the time after the master, seccomp_accept.c and
+ * seccomp_bind.c these calls. For them alone, and on the loop only. */
 #ifndef BATON_MASTER_SECCOMP_INTERNAL_H
 #define BATON_MASTER_SECCOMP_INTERNAL_H
 
@@ -28,7 +29,7 @@ struct seccomp_listener {
                             have kept the answer from it, and then it calls again */
     uint64_t bind_arguments[6];
     uint64_t original; /* the inode of the program's own socket */
-    int copy;          /* the number of the master's end in the worker, or -1 */
+    struct seccomp_copy copy;
 };
 
 /* --- seccomp_supervisor.c --- */
@@ -54,9 +55,8 @@ void seccomp_listener_destroy(struct seccomp_supervisor *supervisor,
                               struct seccomp_listener *listener);
 
 /* Destroys those that the master does not have any more, for a worker may bind any number of times
- * in its life. Whoever waits is told what a socket that was shut down would say. The number of a
- * copy that is of no use any more, or -1. */
-int seccomp_listener_destroy_given_up(struct seccomp_supervisor *supervisor);
+ * in its life. Whoever waits is told what a socket that was shut down would say. */
+void seccomp_listener_destroy_given_up(struct seccomp_supervisor *supervisor);
 
 /* The one that the call's first argument is, but for shared ones; or NULL. */
 struct seccomp_listener *seccomp_listener_find(struct seccomp_supervisor *supervisor,
@@ -85,6 +85,23 @@ void seccomp_waiting_forget_all(struct seccomp_supervisor *supervisor,
 
 /* A thread makes one call at a time: a new one tells that the one before is over. */
 void seccomp_waiting_forget_thread(struct seccomp_supervisor *supervisor, pid_t thread);
+
+/* --- seccomp_copy.c --- */
+
+/* The notification descriptor, once in the life of the supervisor. A signal at the very moment
+ * leaves the worker without, here and in the next. */
+void seccomp_copy_leave_notification(struct seccomp_supervisor *supervisor,
+                                     const struct seccomp_call *call);
+
+/* Puts our `socket` where the caller has a copy of no use, or else at a spare number: so a process
+ * has no more copies than it ever had listeners at once. */
+struct seccomp_copy seccomp_copy_leave(const struct seccomp_supervisor *supervisor,
+                                       const struct seccomp_call *call, int socket);
+
+/* It is of no use any more. It is remembered even when its place was taken by another: processes
+ * that were forked since have it, too, each at the same number, and its inode tells who still has.
+ * Of too many the oldest is forgotten: whoever still has that one keeps it. */
+void seccomp_copy_give_up(struct seccomp_supervisor *supervisor, struct seccomp_copy copy);
 
 /* --- seccomp_accept.c --- */
 

@@ -39,6 +39,7 @@ struct seccomp_listener *seccomp_listener_create(struct seccomp_supervisor *supe
         return NULL;
     list_init(&listener->node);
     list_init(&listener->waiting);
+    listener->copy.number = -1;
     listener->number = reply->message.listener;
     listener->shared = !read_name(reply->descriptors[0], &listener->name);
     listener->socket = fcntl(reply->descriptors[0], F_DUPFD_CLOEXEC, 0);
@@ -59,9 +60,7 @@ void seccomp_listener_destroy(struct seccomp_supervisor *supervisor,
     free(listener);
 }
 
-int seccomp_listener_destroy_given_up(struct seccomp_supervisor *supervisor) {
-    int copy = -1;
-
+void seccomp_listener_destroy_given_up(struct seccomp_supervisor *supervisor) {
     LIST_EACH(node, following, &supervisor->listeners) {
         struct seccomp_listener *listener = seccomp_listener_of(node);
 
@@ -69,10 +68,9 @@ int seccomp_listener_destroy_given_up(struct seccomp_supervisor *supervisor) {
             supervisor->events->has_listener(supervisor->owner, listener->number))
             continue;
         seccomp_waiting_fail(supervisor, listener, UV_EINVAL);
-        copy = listener->copy;
+        seccomp_copy_give_up(supervisor, listener->copy);
         seccomp_listener_destroy(supervisor, listener);
     }
-    return copy;
 }
 
 struct seccomp_listener *seccomp_listener_find(struct seccomp_supervisor *supervisor,

@@ -38,6 +38,16 @@ struct seccomp_events {
     bool (*has_listener)(void *owner, uint32_t listener);
 };
 
+/* How many copies of no use are remembered: as many as seccomp_call_spare_number() finds places. */
+#define SECCOMP_FREE_COPIES_MAX 64
+
+/* The master's end of an accept socket, at a high number in the worker, so that nothing hangs up
+ * there when the master is gone. */
+struct seccomp_copy {
+    int number; /* or -1 */
+    uint64_t inode;
+};
+
 struct seccomp_supervisor {
     int notification;      /* owned */
     int epoll;             /* the notification descriptor, and accept sockets that are waited for: a
@@ -46,7 +56,9 @@ struct seccomp_supervisor {
     uv_timer_t timer;      /* runs while accept() waits somewhere with a receive timeout */
     struct list listeners; /* what bind() was answered with */
     unsigned waiting_count;
-    bool copied;      /* the worker was given the notification descriptor */
+    bool copied; /* the worker was given the notification descriptor */
+    struct seccomp_copy free_copies[SECCOMP_FREE_COPIES_MAX]; /* of no use, oldest first */
+    unsigned free_copy_count;
     unsigned handles; /* open libuv handles */
     const struct seccomp_events *events;
     void *owner;

@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PORT        4242 /* never really bound */
+#define PORT        4242 /* bound by programs whose port is private, for a moment */
 #define CLIENTS_MAX 512
 
 /* --- the master --- */
@@ -30,6 +30,8 @@ static struct accept_socket way;
 static bool bound;
 static int bind_error;      /* what BIND is answered with */
 static uint32_t bind_flags; /* NATIVE_PRIVATE, or NATIVE_SHARED with `shared_socket` */
+static bool every_other;    /* these two hold for the second BIND, the fourth and so on */
+static unsigned group;      /* so many listeners are kept, and then given up all at once */
 static int shared_socket;
 static unsigned binds;
 static unsigned listens;
@@ -40,13 +42,15 @@ static unsigned sent;
 static pid_t program;
 
 static void on_bind(struct worker_request *request, struct worker_reply *reply) {
-    reply->message.error = bind_error;
-    reply->message.flags = bind_flags;
+    bool plain = every_other && binds % 2 == 0;
+
+    reply->message.error = plain ? 0 : bind_error;
+    reply->message.flags = plain ? 0 : bind_flags;
     reply->message.listener = 7;
     binds++;
-    if (bind_error < 0 || bind_flags == NATIVE_PRIVATE)
+    if (reply->message.error < 0 || reply->message.flags == NATIVE_PRIVATE)
         return;
-    if (bind_flags == NATIVE_SHARED) {
+    if (reply->message.flags == NATIVE_SHARED) {
         reply->descriptors[reply->count++] = shared_socket;
         return;
     }
@@ -73,11 +77,11 @@ static void on_request(void *owner, struct worker_request *request, struct worke
     listens++;
 }
 
-/* The fake master has one listener at a time, the last. */
+/* The fake master has one listener at a time, the last, but for those of a group. */
 static bool has_listener(void *owner, uint32_t listener) {
     (void)owner;
     (void)listener;
-    return false;
+    return group > 0 && binds % group != 0;
 }
 
 static const struct seccomp_events events = {.request = on_request, .has_listener = has_listener};
@@ -169,6 +173,8 @@ static int set_up(void **state) {
     bound = false;
     bind_error = 0;
     bind_flags = 0;
+    every_other = false;
+    group = 0;
     binds = listens = sent = 0;
     return loop_set_up(state);
 }
@@ -406,6 +412,7 @@ static int be_bothered(void) {
         if (i < 49)
             close(listener);
     }
+    CHECK(fcntl(1021, F_GETFD) == -1); /* one copy, and the notification descriptor */
     CHECK(listen(listener, 5) == 0);
     for (uint32_t i = 0; i < 300; i++) {
         int client;
@@ -682,6 +689,100 @@ static void test_a_program_that_binds_again_and_again(void **state) {
     assert_ptr_equal(supervisor.listeners.next->next, &supervisor.listeners); /* the last */
 }
 
+#define GROUP 3
+
+static int bind_groups(void) {
+    for (int i = 0; i < 5; i++) {
+        int listeners[GROUP];
+
+        for (int j = 0; j < GROUP; j++) {
+            listeners[j] = socket(AF_INET, SOCK_STREAM, 0);
+            CHECK(listeners[j] == 3 + j && bind_socket(listeners[j]) == 0);
+        }
+        CHECK(fcntl(1022 - GROUP + 1, F_GETFD) == FD_CLOEXEC);
+        CHECK(fcntl(1022 - GROUP, F_GETFD) == -1);
+        for (int j = 0; j < GROUP; j++)
+            CHECK(close(listeners[j]) == 0);
+    }
+    return 0;
+}
+
+static void test_listeners_that_go_at_once_leave_nothing(void **state) {
+    (void)state;
+    group = GROUP;
+    check_program(bind_groups);
+    assert_int_equal(binds, 5 * GROUP);
+}
+
+/* Every other one fails, or is the program's own. */
+static int bind_with_exceptions(void) {
+    for (int i = 0; i < 20; i++) {
+        int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+        CHECK(listener == 3 && (bind_socket(listener) == 0 || i % 2 == 1));
+        CHECK(fcntl(1022, F_GETFD) == FD_CLOEXEC && fcntl(1021, F_GETFD) == -1);
+        CHECK(close(listener) == 0);
+    }
+    return 0;
+}
+
+static void test_a_bind_that_fails_leaves_nothing(void **state) {
+    (void)state;
+    every_other = true;
+    bind_error = UV_EADDRINUSE;
+    check_program(bind_with_exceptions);
+    assert_int_equal(binds, 20);
+}
+
+static void test_a_private_bind_leaves_nothing(void **state) {
+    (void)state;
+    every_other = true;
+    bind_flags = NATIVE_PRIVATE;
+    check_program(bind_with_exceptions);
+    assert_int_equal(binds, 20);
+}
+
+static int bind_in_a_child(void) {
+    int first = socket(AF_INET, SOCK_STREAM, 0);
+    int second = socket(AF_INET, SOCK_STREAM, 0);
+    int status;
+    pid_t child;
+
+    CHECK(bind_socket(first) == 0 && fcntl(1022, F_GETFD) == FD_CLOEXEC);
+    child = fork_quietly();
+    CHECK(child >= 0);
+    if (child == 0)
+        _exit(bind_socket(second) != 0 || fcntl(1021, F_GETFD) != -1);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    CHECK(bind_socket(second) == 0 && fcntl(1021, F_GETFD) == -1);
+    return 0;
+}
+
+static void test_parent_and_child_use_a_copys_place_again(void **state) {
+    (void)state;
+    check_program(bind_in_a_child);
+    assert_int_equal(binds, 3);
+}
+
+static int use_the_number_of_a_copy(void) {
+    int first = socket(AF_INET, SOCK_STREAM, 0);
+    int second = socket(AF_INET, SOCK_STREAM, 0);
+    int ends[2];
+
+    CHECK(bind_socket(first) == 0 && fcntl(1022, F_GETFD) == FD_CLOEXEC);
+    CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0);
+    CHECK(dup2(ends[0], 1022) == 1022);
+    CHECK(bind_socket(second) == 0 && fcntl(1021, F_GETFD) == FD_CLOEXEC);
+    CHECK(send(ends[1], "x", 1, 0) == 1 && recv(1022, &(char){0}, 1, MSG_DONTWAIT) == 1);
+    return 0;
+}
+
+static void test_what_has_taken_a_copys_number_stays(void **state) {
+    (void)state;
+    check_program(use_the_number_of_a_copy);
+    assert_int_equal(binds, 2);
+}
+
 static int go_on_alone(void) {
     struct sigaction action = {.sa_handler = ignore}; /* no SA_RESTART */
     struct itimerval often = {.it_value.tv_usec = 50000, .it_interval.tv_usec = 50000};
@@ -792,6 +893,11 @@ int main(void) {
         TEST(a_killed_program_leaves_its_clients),
         TEST(a_stopped_program_leaves_its_clients),
         TEST(a_program_that_binds_again_and_again),
+        TEST(listeners_that_go_at_once_leave_nothing),
+        TEST(a_bind_that_fails_leaves_nothing),
+        TEST(a_private_bind_leaves_nothing),
+        TEST(parent_and_child_use_a_copys_place_again),
+        TEST(what_has_taken_a_copys_number_stays),
         TEST(without_a_supervisor_calls_wait),
         TEST(a_hostile_program),
     };
