@@ -227,9 +227,12 @@ static void fail_start(struct app *app, const struct child *child) {
                   child->slot, app->settings->name, timeout);
     else
         log_error("%s did not start to listen within %llu ms; give it longer with "
-                  "--listen-timeout, or run it with -x "
-                  "if it serves nobody",
-                  app->settings->name, timeout);
+                  "--listen-timeout, or run it with -x if it %s",
+                  app->settings->name, timeout,
+                  program_has_channel(app->settings)
+                      ? "serves nobody"
+                      : "serves nobody or listens on nothing that is shared: Unix and UDP sockets "
+                        "are each worker's own");
     app_stop(app, APP_FAILED_START);
 }
 

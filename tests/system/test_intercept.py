@@ -114,6 +114,18 @@ def test_a_port_that_is_taken(start):
     wait_said(app, "is in use by another program")
 
 
+def test_a_program_that_listens_on_nothing_shared_is_told_of_x(tmp_path):
+    """Unix and UDP sockets are each worker's own, so the master never hears of it."""
+    script = tmp_path / "datagrams.py"
+    script.write_text("import socket, time\n"
+                      "server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)\n"
+                      "server.bind(('127.0.0.1', 0))\n"
+                      "time.sleep(60)\n")
+    done = run_baton(script, "--listen-timeout", "1s")
+    assert done.returncode == 1
+    assert "with -x" in done.stderr and "Unix and UDP sockets" in done.stderr
+
+
 # --- programs that go past the master ---
 
 
