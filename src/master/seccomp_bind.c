@@ -41,22 +41,28 @@ static void finish_bind(const struct seccomp_listener *listener, const struct se
     seccomp_call_answer(call, result);
 }
 
-/* What the accept socket takes over from the program's own. */
+/* What the accept socket takes over from the program's own. O_ASYNC is not among it: the kernel
+ * would tell the program our number of the socket. */
 struct own_settings {
     bool non_blocking;
-    struct timeval timeout;
+    struct timeval receive_timeout, send_timeout;
 };
 
 static struct own_settings read_settings(int socket) {
     struct own_settings settings = {.non_blocking = (fcntl(socket, F_GETFL) & O_NONBLOCK) != 0};
-    socklen_t length = sizeof settings.timeout;
+    socklen_t length = sizeof(struct timeval);
 
-    getsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &settings.timeout, &length);
+    getsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &settings.receive_timeout, &length);
+    length = sizeof(struct timeval);
+    getsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &settings.send_timeout, &length);
     return settings;
 }
 
 static void apply_settings(int socket, const struct own_settings *settings) {
-    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &settings->timeout, sizeof settings->timeout);
+    setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &settings->receive_timeout,
+               sizeof settings->receive_timeout);
+    setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &settings->send_timeout,
+               sizeof settings->send_timeout);
     if (settings->non_blocking)
         fcntl(socket, F_SETFL, fcntl(socket, F_GETFL) | O_NONBLOCK);
 }
