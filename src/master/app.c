@@ -13,8 +13,8 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#define LOOK_PAUSE_MS 100 /* between two looks for workers that go past us */
-#define LOOKS_AT_ONCE 8
+#define LOOK_PAUSE_MS 100  /* between two looks for workers that go past us */
+#define LOOKED_AT_MS  5000 /* of a worker's life */
 
 static const struct child_events child_events;
 
@@ -168,54 +168,57 @@ static void count_bypass(struct app *app, struct child *child, const struct bypa
 }
 
 static bool listens_by_itself(struct app *app, struct child *child) {
-    struct bypass_found found;
+    struct bypass_found found = {.kind = BYPASS_NONE};
 
-    bypass_find(&child->pid, 1, app->options.preload, &found);
+    if (app->options.preload)
+        bypass_find(&child->pid, 1, app->options.preload, &found);
+    if (found.kind == BYPASS_NONE)
+        bypass_find(&child->pid, 1, NULL, &found);
     if (found.kind == BYPASS_NONE)
         return false;
     count_bypass(app, child, &found);
     return child->state == CHILD_READY;
 }
 
-static bool is_silent(const struct child *child) {
-    return child->state < CHILD_READY && !child->listened && list_empty(&child->members);
+static struct child *find_session(struct app *app, pid_t session) {
+    LIST_EACH(node, following, &app->children) {
+        struct child *child = LIST_ENTRY(node, struct child, in_app);
+
+        if (child->pid == session)
+            return child;
+    }
+    return NULL;
 }
 
-/* One of the workers that have not said anything yet: true when one was found. */
-static bool find_bypass(struct app *app) {
+/* Among the workers that have not been there for long: later they hardly begin to listen. */
+static void find_bypass(struct app *app, uint64_t now_ms) {
     pid_t *sessions = malloc(app->child_count * sizeof *sessions);
     struct bypass_found found = {.kind = BYPASS_NONE};
+    struct child *child;
     size_t count = 0;
 
     LIST_EACH(node, following, &app->children) {
-        const struct child *child = LIST_ENTRY(node, struct child, in_app);
+        const struct child *one = LIST_ENTRY(node, struct child, in_app);
 
-        if (sessions && is_silent(child))
-            sessions[count++] = child->pid;
+        if (sessions && now_ms - one->started_ms < LOOKED_AT_MS)
+            sessions[count++] = one->pid;
     }
     if (count > 0)
         bypass_find(sessions, count, app->options.preload, &found);
     free(sessions);
-    if (found.kind == BYPASS_NONE)
-        return false;
-    LIST_EACH(node, following, &app->children) {
-        struct child *child = LIST_ENTRY(node, struct child, in_app);
-
-        if (child->pid == found.session)
-            count_bypass(app, child, &found);
-    }
-    return true;
+    child = found.kind == BYPASS_NONE ? NULL : find_session(app, found.session);
+    if (child)
+        count_bypass(app, child, &found);
 }
 
-/* Soon, and not only when it is late, for the other workers find its address in use. */
+/* Soon, and not only when a worker is late, for the others find its address in use. */
 static void look_for_bypass(struct app *app) {
     uint64_t now_ms = clock_ms();
 
     if (!app->options.preload || app->bypass_said || now_ms - app->looked_ms < LOOK_PAUSE_MS)
         return;
     app->looked_ms = now_ms;
-    for (int i = 0; i < LOOKS_AT_ONCE && find_bypass(app); i++)
-        ;
+    find_bypass(app, now_ms);
 }
 
 /* Nothing of the app has ever served: then it is the program or its flags that are wrong. */
@@ -282,6 +285,13 @@ static void restart_after(struct slot *slot, const struct child *child) {
     child_describe_end(child, what);
     if (!child->was_ready)
         look_for_bypass(app);
+    if (child->heir) {
+        log_error("%s puts itself in the background (as process %d, which was told to end): it has "
+                  "to run in the foreground, as nginx does with -g 'daemon off;'",
+                  app->settings->name, (int)child->heir);
+        app_stop(app, APP_FAILED_START);
+        return;
+    }
     if (failed_for_good(app, child)) {
         app_stop(app, APP_FAILED_START);
         return;
@@ -414,7 +424,9 @@ int app_start(struct app **ret_app, const struct app_options *options,
                       app_on_listener_closed, app);
     uv_timer_init(options->loop, &app->stop_timer);
     app->stop_timer.data = app;
-    app->handles = app->slot_count + 1;
+    uv_timer_init(options->loop, &app->unwanted_timer);
+    app->unwanted_timer.data = app;
+    app->handles = app->slot_count + 2;
     for (uint32_t i = 0; i < app->slot_count; i++) {
         app->slots[i] = (struct slot){.app = app, .number = i};
         uv_timer_init(options->loop, &app->slots[i].timer);

@@ -86,7 +86,8 @@ struct app {
     bool stopping;
     bool closing; /* all workers are gone, handles are being closed */
     uint64_t stopping_since_ms;
-    uv_timer_t stop_timer; /* until no client waits any more */
+    uv_timer_t stop_timer;     /* until no client waits any more */
+    uv_timer_t unwanted_timer; /* until a listener that nobody wants any more is closed */
     enum app_outcome outcome;
     int32_t reloading; /* number of the slot whose turn it is; -1: no reload */
     bool reload_again; /* asked for while one was under way */

@@ -30,6 +30,7 @@ static void close_rest(struct app *app) {
     for (uint32_t i = 0; i < app->slot_count; i++)
         uv_close((uv_handle_t *)&app->slots[i].timer, on_slot_timer_closed);
     uv_close((uv_handle_t *)&app->stop_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&app->unwanted_timer, on_timer_closed);
 }
 
 static bool all_over(const struct app *app) {

@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#define UNWANTED_MS 1000 /* for a program that has closed its sockets to end */
+
 static void complain_of_bind(struct app *app, const struct listener_key *key, int error) {
     char text[ADDRESS_TEXT_MAX];
 
@@ -82,11 +84,21 @@ bool app_is_awaited(const struct app *app) {
     return false;
 }
 
+static void on_unwanted(uv_timer_t *timer) {
+    struct app *app = timer->data;
+
+    if (!app_is_awaited(app))
+        listener_set_close_unwanted(&app->listeners);
+}
+
+/* A program that does not know of the master closes its sockets when it ends in good order, too,
+ * just before it does: then its successor will want the listener, and clients wait for that. */
 void app_unlisten(void *owner, struct child *child, struct child_member *member, bool asked) {
     struct app *app = owner;
 
-    (void)child;
     listener_set_forget(&app->listeners, &member->member);
     if (app->stopping || (asked && !app_is_awaited(app)))
         listener_set_close_unwanted(&app->listeners);
+    else if (!asked && child->state != CHILD_EXITED)
+        uv_timer_start(&app->unwanted_timer, on_unwanted, UNWANTED_MS, 0);
 }

@@ -36,20 +36,22 @@ static void explain(pid_t pid, const char *program, char text[BYPASS_TEXT_MAX]) 
 
 void bypass_find(const pid_t *sessions, size_t count, const char *library,
                  struct bypass_found *ret_found) {
-    pid_t pid = process_find_listener(sessions, count, &ret_found->session);
+    pid_t pid = process_find_listener(sessions, count, library);
     char program[PATH_MAX];
 
     ret_found->kind = BYPASS_NONE;
-    if (pid == 0 || (!library && pid != ret_found->session))
+    ret_found->session = getsid(pid);
+    if (pid == 0)
+        return;
+    if (!library && pid != ret_found->session)
         return;
     read_program(pid, program);
-    if (library && !process_has_mapped(pid, library)) {
+    ret_found->kind = library ? BYPASS_UNSEEN : BYPASS_UNSHARED;
+    if (library)
         explain(pid, program, ret_found->text);
-        ret_found->kind = BYPASS_UNSEEN;
-        return;
-    }
-    ret_found->kind = BYPASS_UNSHARED;
-    snprintf(ret_found->text, sizeof ret_found->text,
-             "process %d, %.160s, listens by itself, past the master: its clients are not balanced",
-             (int)pid, program);
+    else
+        snprintf(ret_found->text, sizeof ret_found->text,
+                 "process %d, %.160s, listens by itself, past the master: its clients are not "
+                 "balanced",
+                 (int)pid, program);
 }

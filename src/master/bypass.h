@@ -25,10 +25,10 @@ struct bypass_found {
     char text[BYPASS_TEXT_MAX];
 };
 
-/* Looks at all processes of these workers' sessions, or at the workers alone where no library is
- * used: a child of a Node worker may serve whom it likes. `library` is the path of the preload
- * library, or NULL. Reads /proc once, however many workers there are: up to some milliseconds, or
- * tens where there are hundreds. */
+/* With the path of the preload library: a process of these workers' sessions that listens and has
+ * not loaded it. With NULL: one of the workers themselves that listens, not a child, which may
+ * serve whom it likes. Reads /proc once, however many workers there are: up to some milliseconds,
+ * or tens where there are hundreds. */
 void bypass_find(const pid_t *sessions, size_t count, const char *library,
                  struct bypass_found *ret_found);
 

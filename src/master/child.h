@@ -45,8 +45,8 @@ struct child_events {
     /* The worker wants this listener: 0 with *ret_listener, or a UV_E* for the worker. */
     int (*listen)(void *owner, struct child *child, const struct child_listen_request *request,
                   struct listener **ret_listener);
-    /* It is a member no more; `asked` when it said so itself. The app may close a listener that
-     * nobody wants. */
+    /* It is a member no more; `asked` when it said so itself, and not when it has died or was found
+     * to have closed its accept socket. The app may close a listener that nobody wants. */
     void (*unlisten)(void *owner, struct child *child, struct child_member *member, bool asked);
     void (*ready)(void *owner, struct child *child);
     /* It leaves of its own accord but is not gone yet. */
@@ -93,6 +93,7 @@ enum child_timer_step {
     CHILD_TIMER_IDLE, /* looks again and again whether it has an open connection */
     CHILD_TIMER_DRAIN,
     CHILD_TIMER_KILL,
+    CHILD_TIMER_ORPHANS, /* it has ended, its children have not */
 };
 
 struct child_options {
@@ -124,6 +125,7 @@ struct child {
     enum child_state state;
     uint64_t started_ms;
     int status;          /* of waitpid(2), once EXITED */
+    pid_t heir;          /* a process that has taken its accept socket to the background, or 0 */
     bool serving;        /* its members join as soon as they are there */
     bool wants_to_serve; /* … as soon as it is READY */
     bool draining;       /* child_drain() was called */

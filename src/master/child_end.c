@@ -10,7 +10,9 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #define IDLE_LOOK_MS 50  /* how often a worker that is to end is asked for open connections */
 #define LINGER_MS    250 /* for a Node worker that has closed its channel to end by itself */
@@ -140,6 +142,10 @@ void child_on_timer(uv_timer_t *timer) {
     case CHILD_TIMER_DRAIN:
         stop_by_signal(child);
         break;
+    case CHILD_TIMER_ORPHANS:
+        kill(-child->pid, SIGKILL);
+        child_close_timer(child);
+        break;
     case CHILD_TIMER_KILL:
         log_warning("worker %u (pid %d) did not end within %llu ms of its stop signal; killing it",
                     child->slot, (int)child->pid,
@@ -166,28 +172,59 @@ static void remove_members(struct child *child, uint64_t now_ms) {
     child_remove_member(child, LIST_ENTRY(node, struct child_member, member.in_child), false, true);
 }
 
+static bool has_accept_socket(const struct child_member *member) {
+    return member->bound && member->member.delivery == &accept_delivery;
+}
+
 /* A server that forks may leave children, which would wait for ever on accept sockets that nobody
- * feeds any more. What a Node worker has started does not accept for it. */
-static void end_orphans(const struct child *child) {
-    if (child->has_channel)
-        return;
+ * feeds any more. What a Node worker has started does not accept for it. True when there are some;
+ * they are asked to end. */
+static bool end_orphans(const struct child *child) {
+    LIST_EACH(node, following, &child->members)
+    if (has_accept_socket(LIST_ENTRY(node, struct child_member, member.in_child)))
+        return !child->has_channel && kill(-child->pid, SIGTERM) == 0;
+    return false;
+}
+
+/* A program that ends in good order, and nobody has asked it to, while another process has its
+ * accept socket: it has put itself in the background. That process is asked to end, with its group.
+ */
+static pid_t end_heir(const struct child *child) {
+    bool unasked = WIFEXITED(child->status) && WEXITSTATUS(child->status) == 0 &&
+                   !child->draining && !child->has_channel;
+
     LIST_EACH(node, following, &child->members) {
-        if (!LIST_ENTRY(node, struct child_member, member.in_child)->bound)
+        struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+        struct process_place heir;
+        struct stat status;
+
+        if (!unasked || !has_accept_socket(member) ||
+            fstat(member->way.socket.worker, &status) < 0 ||
+            !process_find_heir(child->pid, status.st_ino, &heir))
             continue;
-        kill(-child->pid, SIGTERM);
-        return;
+        if (getsid(heir.pid) != getsid(0))
+            kill(-getpgid(heir.pid), SIGTERM);
+        return heir.pid;
     }
+    return 0;
 }
 
 void child_exited(struct child *child, int status, uint64_t now_ms) {
+    bool has_orphans;
+
     /* What it acknowledged before it died counts. */
     if (child->has_channel)
         node_channel_drain(&child->channel);
     child->status = status;
     child_set_state(child, CHILD_EXITED);
-    end_orphans(child);
+    child->heir = end_heir(child);
+    has_orphans = end_orphans(child);
     remove_members(child, now_ms);
     child_close_handles(child);
+    if (has_orphans)
+        start_step(child, CHILD_TIMER_ORPHANS, child->settings->kill_timeout_ms);
+    else
+        child_close_timer(child);
     child->events->ended(child->owner, child);
 }
 

@@ -12,8 +12,9 @@
 /* One of the handles in child->open_handles is closed: the record is freed with the last. */
 void child_handle_closed(void *owner);
 
-/* Closes all that child_start() opened, the timer too. */
+/* Closes all that child_start() opened but the timer; and that. */
 void child_close_handles(struct child *child);
+void child_close_timer(struct child *child);
 
 /* --- child_members.c --- */
 

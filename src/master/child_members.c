@@ -124,9 +124,9 @@ bool child_check_member(struct child *child, struct child_member *member) {
     if (child->has_channel && !member->listening)
         return false; /* still on its way to the worker */
     if (fstat(socket_of(member), &status) < 0 ||
-        process_session_holds(child->pid, status.st_ino, &member->place))
+        process_holds(child->pid, status.st_ino, &member->place))
         return false;
-    child_remove_member(child, member, true, false);
+    child_remove_member(child, member, false, false);
     return true;
 }
 

@@ -201,8 +201,11 @@ static int start_handles(struct child *child, const struct child_options *option
 }
 
 /* The memory goes with the last of them. */
-void child_close_handles(struct child *child) {
+void child_close_timer(struct child *child) {
     uv_close((uv_handle_t *)&child->timer, on_timer_closed);
+}
+
+void child_close_handles(struct child *child) {
     if (child->has_channel)
         node_channel_close(&child->channel, child_handle_closed);
     if (child->output.descriptor >= 0)
@@ -273,6 +276,7 @@ int child_start(struct child **ret_child, const struct child_options *options,
     close_side(&descriptors, 1);
     if (result < 0) {
         child_close_handles(child);
+        child_close_timer(child);
         return result;
     }
     child->timer_step = CHILD_TIMER_LISTEN;

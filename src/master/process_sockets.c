@@ -1,5 +1,7 @@
 #include "master/process_sockets.h"
 
+#include "master/process_stats.h"
+
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
@@ -68,23 +70,30 @@ static bool add_sockets(struct inodes *inodes, pid_t pid) {
     return complete;
 }
 
-/* Calls `visit` for each process of the session, its leader first, until it answers false; false
- * then. */
-static bool each_process(pid_t session, bool (*visit)(void *argument, pid_t pid), void *argument) {
-    bool more = visit(argument, session);
+/* Calls `visit` for each process, but ours and those of session `without`, until it answers false;
+ * false then. With `only` it is called for those of that session alone. */
+static bool each_entry(pid_t only, pid_t without, bool (*visit)(void *argument, pid_t pid),
+                       void *argument) {
     DIR *processes = opendir("/proc");
     struct dirent *entry;
+    bool more = true;
 
     if (!processes)
-        return more;
+        return true;
     while (more && (entry = readdir(processes))) {
         pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
+        pid_t session = pid > 0 && pid != getpid() ? getsid(pid) : -1;
 
-        if (pid > 0 && pid != session && getsid(pid) == session)
+        if (session > 0 && session != without && (only == 0 || session == only) && pid != only)
             more = visit(argument, pid);
     }
     closedir(processes);
     return more;
+}
+
+/* For each process of the session, its leader first. */
+static bool each_process(pid_t session, bool (*visit)(void *argument, pid_t pid), void *argument) {
+    return visit(argument, session) && each_entry(session, 0, visit, argument);
 }
 
 static bool visit_sockets(void *argument, pid_t pid) {
@@ -182,10 +191,10 @@ static bool is_socket(int directory, const char *entry, ino_t inode) {
 }
 
 /* One system call, where the search takes one for each descriptor of each process. */
-static bool is_still_there(pid_t session, const struct process_place *place, ino_t inode) {
+static bool is_still_there(const struct process_place *place, ino_t inode) {
     char path[PROC_PATH_MAX];
 
-    if (place->pid == 0 || getsid(place->pid) != session)
+    if (place->pid == 0)
         return false;
     snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)place->pid, place->descriptor);
     return is_socket(AT_FDCWD, path, inode);
@@ -194,8 +203,16 @@ static bool is_still_there(pid_t session, const struct process_place *place, ino
 struct search {
     ino_t inode;
     struct process_place *place;
-    bool over; /* found, or nobody can say */
+    bool of_session; /* it must be known what its processes hold */
+    bool over;       /* found, or nobody can say */
 };
+
+/* When no directory could be opened. A process that has ended holds nothing. */
+static bool is_unknown(const struct search *search) {
+    if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+        return true;
+    return search->of_session && (errno == EACCES || errno == EPERM);
+}
 
 static bool visit_search(void *argument, pid_t pid) {
     struct search *search = argument;
@@ -206,7 +223,7 @@ static bool visit_search(void *argument, pid_t pid) {
     snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
     directory = opendir(path);
     if (!directory) {
-        search->over = errno == EMFILE || errno == ENFILE || errno == ENOMEM;
+        search->over = is_unknown(search);
         return !search->over;
     }
     while (!search->over && (entry = readdir(directory))) {
@@ -219,13 +236,24 @@ static bool visit_search(void *argument, pid_t pid) {
     return !search->over;
 }
 
-bool process_session_holds(pid_t session, ino_t inode, struct process_place *place) {
-    struct search search = {.inode = inode, .place = place};
+bool process_holds(pid_t session, ino_t inode, struct process_place *place) {
+    struct search search = {.inode = inode, .place = place, .of_session = true};
 
-    if (is_still_there(session, place, inode))
+    if (is_still_there(place, inode))
         return true;
-    each_process(session, visit_search, &search);
+    if (each_process(session, visit_search, &search)) {
+        search.of_session = false; /* a child may have begun a session of its own */
+        each_entry(0, session, visit_search, &search);
+    }
     return search.over;
+}
+
+bool process_find_heir(pid_t session, ino_t inode, struct process_place *ret_place) {
+    struct search search = {.inode = inode, .place = ret_place};
+
+    *ret_place = (struct process_place){.pid = 0};
+    each_entry(0, session, visit_search, &search);
+    return ret_place->pid > 0;
 }
 
 static bool has_listener(pid_t pid) {
@@ -238,31 +266,31 @@ static bool has_listener(pid_t pid) {
     return found;
 }
 
-static bool is_one_of(pid_t session, const pid_t *sessions, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (sessions[i] == session)
-            return true;
-    return false;
+struct listener_search {
+    const pid_t *sessions;
+    size_t count;
+    const char *without; /* a library that the process must not have mapped, or NULL */
+    pid_t found;
+};
+
+static bool visit_listener(void *argument, pid_t pid) {
+    struct listener_search *search = argument;
+    pid_t session = getsid(pid);
+    bool wanted = false;
+
+    for (size_t i = 0; i < search->count && !wanted; i++)
+        wanted = search->sessions[i] == session;
+    if (wanted && !(search->without && process_has_mapped(pid, search->without)) &&
+        has_listener(pid))
+        search->found = pid;
+    return search->found == 0;
 }
 
-pid_t process_find_listener(const pid_t *sessions, size_t count, pid_t *ret_session) {
-    DIR *processes = opendir("/proc");
-    struct dirent *entry;
-    pid_t found = 0;
+pid_t process_find_listener(const pid_t *sessions, size_t count, const char *without) {
+    struct listener_search search = {.sessions = sessions, .count = count, .without = without};
 
-    if (!processes)
-        return 0;
-    while (found == 0 && (entry = readdir(processes))) {
-        pid_t pid = (pid_t)strtol(entry->d_name, NULL, 10);
-        pid_t session = pid > 0 ? getsid(pid) : -1;
-
-        if (session <= 0 || !is_one_of(session, sessions, count) || !has_listener(pid))
-            continue;
-        found = pid;
-        *ret_session = session;
-    }
-    closedir(processes);
-    return found;
+    each_entry(0, 0, visit_listener, &search);
+    return search.found;
 }
 
 uint32_t process_session_connections(pid_t session, uint16_t port) {

@@ -2,8 +2,8 @@
  * and what they are, as sock_diag(7) tells.
  *
  * These read files of /proc and take up to milliseconds where there are many processes: for what
- * happens seldom. Sockets of another network namespace than ours are not counted. What cannot be
- * read (a process of another user) counts as holding nothing. */
+ * happens seldom. Connections and listeners of another network namespace than ours are not seen.
+ * What cannot be read (a process of another user) counts as holding nothing. */
 #ifndef BATON_MASTER_PROCESS_SOCKETS_H
 #define BATON_MASTER_PROCESS_SOCKETS_H
 
@@ -18,13 +18,19 @@ struct process_place {
     int descriptor;
 };
 
-/* Whether any of its processes has the socket of this inode number open. True also when memory or
- * our descriptors are out: then nobody knows. */
-bool process_session_holds(pid_t session, ino_t inode, struct process_place *place);
+/* Whether any process but ours has the socket of this inode number open: looks at those of the
+ * session first, and then at all, for a child may have begun a session of its own. True also when
+ * nobody can say: what the session's processes hold may not be read, or memory or our descriptors
+ * are out. */
+bool process_holds(pid_t session, ino_t inode, struct process_place *place);
 
-/* A process of one of these sessions that has a listening TCP socket open, or 0; *ret_session is
- * which one's. It takes about as long for many sessions as for one. */
-pid_t process_find_listener(const pid_t *sessions, size_t count, pid_t *ret_session);
+/* A process outside the session, which may have ended, that has the socket open. */
+bool process_find_heir(pid_t session, ino_t inode, struct process_place *ret_place);
+
+/* A process of one of these sessions that has a listening TCP socket open, or 0; with `without` one
+ * that has not mapped the file of this path. It takes about as long for many sessions as for one.
+ */
+pid_t process_find_listener(const pid_t *sessions, size_t count, const char *without);
 
 /* How many open TCP connections to local port `port` its processes have; those that the other side
  * has closed for writing are among them. */

@@ -104,7 +104,7 @@ static ino_t inode_of(int descriptor) {
 static bool is_held(pid_t session) {
     struct process_place place = {0};
 
-    return process_session_holds(session, inode_of(listening), &place);
+    return process_holds(session, inode_of(listening), &place);
 }
 
 static void test_who_holds_a_socket(void **state) {
@@ -129,15 +129,15 @@ static void test_where_a_socket_was_found_is_kept(void **state) {
     (void)state;
     open_listening();
     start(&worker, do_nothing);
-    assert_true(process_session_holds(worker.pid, inode_of(listening), &place));
+    assert_true(process_holds(worker.pid, inode_of(listening), &place));
     assert_int_equal(getsid(place.pid), worker.pid);
     assert_int_equal(place.descriptor, listening);
-    assert_true(process_session_holds(worker.pid, inode_of(listening), &place));
+    assert_true(process_holds(worker.pid, inode_of(listening), &place));
     place.descriptor++; /* it was there, and is elsewhere now */
-    assert_true(process_session_holds(worker.pid, inode_of(listening), &place));
+    assert_true(process_holds(worker.pid, inode_of(listening), &place));
     assert_int_equal(place.descriptor, listening);
     end(&worker);
-    assert_false(process_session_holds(worker.pid, inode_of(listening), &place));
+    assert_false(process_holds(worker.pid, inode_of(listening), &place));
     close(listening);
 }
 
@@ -159,13 +159,37 @@ static void test_nobody_knows_without_a_free_descriptor(void **state) {
     close(listening);
 }
 
+static void begin_session(void) {
+    setsid();
+}
+
+static void test_a_child_with_a_session_of_its_own(void **state) {
+    struct process_place place = {0};
+    struct worker worker;
+    pid_t child;
+
+    (void)state;
+    open_listening();
+    start(&worker, begin_session);
+    assert_true(process_holds(worker.pid, inode_of(listening), &place));
+    child = place.pid;
+    assert_int_equal(getsid(child), child);
+    assert_true(process_find_heir(worker.pid, inode_of(listening), &place));
+    assert_int_equal(place.pid, child);
+    kill(child, SIGKILL);
+    end(&worker);
+    while (kill(child, 0) == 0 && process_find_heir(worker.pid, inode_of(listening), &place))
+        usleep(1000);
+    assert_int_equal(place.pid, 0);
+    close(listening);
+}
+
 /* Among others, which do not. */
 static pid_t find_listener(pid_t session) {
     pid_t sessions[] = {getpid() + 1000000, session};
-    pid_t found_in = 0;
-    pid_t found = process_find_listener(sessions, 2, &found_in);
+    pid_t found = process_find_listener(sessions, 2, NULL);
 
-    assert_int_equal(found_in, found ? session : 0);
+    assert_int_equal(process_find_listener(sessions, 2, "/no/library"), found);
     return found;
 }
 
@@ -213,6 +237,7 @@ static void test_a_process_that_is_gone_holds_nothing(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_who_holds_a_socket),
+        cmocka_unit_test(test_a_child_with_a_session_of_its_own),
         cmocka_unit_test(test_where_a_socket_was_found_is_kept),
         cmocka_unit_test(test_nobody_knows_without_a_free_descriptor),
         cmocka_unit_test(test_who_listens),
