@@ -133,9 +133,9 @@ static bool is_wanted(const struct wanted_sockets *wanted, const struct inet_dia
 }
 
 /* Counts in one part of a dump; false when it was the last. */
-static bool count_part(const struct wanted_sockets *wanted, const void *part, size_t length,
+static bool count_part(const struct wanted_sockets *wanted, void *part, size_t length,
                        uint32_t *count) {
-    const struct nlmsghdr *message = part;
+    struct nlmsghdr *message = part;
 
     for (; NLMSG_OK(message, length); message = NLMSG_NEXT(message, length)) {
         if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR)
