@@ -17,6 +17,13 @@ SERVER = "drop_in_server"
 MODES = ["blocking", "poll", "edge"]
 IDLE_SECONDS = 0.5
 
+# What a call may cost under Baton, in times of what another costs natively. bind() and
+# listen() are a round trip to the master each; calls that are not for it cost next to nothing more.
+COST_LIMITS = [("bind_and_listen", 4, "fork_and_wait"),
+               ("option_of_client", 1.5, "option_of_client"),
+               ("name_of_client", 1.5, "name_of_client")]
+COST_ROUNDS = 8
+
 
 def start_server(start, mode, instances=2, server=SERVER, **options):
     flags = ["--intercept", "preload", *options.pop("flags", [])]
@@ -145,12 +152,23 @@ def measure_under_baton(start):
     app = start("baton", "drop_in_cost", instances=1, ready=False,
                 flags=["--intercept", "preload", "--no-autorestart"])
     app.wait_events("measured")
+    app.stop()
     return {event["call"]: event["ns"] for event in app.events("cost")}
 
 
+def too_dear(native, baton):
+    return [f"{call}: {baton[call]} ns, above {times} x {yardstick}, {native[yardstick]} ns"
+            for call, times, yardstick in COST_LIMITS if baton[call] > times * native[yardstick]]
+
+
 def test_cost(start):
-    """Ratios that are broken by a mistake, not by a busy machine."""
+    """The least of several rounds, each of which gives medians: what else runs on the machine only
+    makes them higher."""
     native, baton = measure_natively(free_port()), measure_under_baton(start)
-    assert baton["bind_and_listen"] < 20 * native["fork_and_wait"], (native, baton)
-    for call in ("option_of_client", "name_of_client"):
-        assert baton[call] < 4 * native[call], (native, baton)
+    for _ in range(COST_ROUNDS):
+        if not too_dear(native, baton):
+            return
+        for least, measured in ((native, measure_natively(free_port())),
+                                (baton, measure_under_baton(start))):
+            least.update({call: min(least[call], ns) for call, ns in measured.items()})
+    assert not too_dear(native, baton)
