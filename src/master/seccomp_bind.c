@@ -97,7 +97,7 @@ static void bind_by_owner(struct seccomp_supervisor *supervisor, const struct se
     }
     listener->binder = call->thread;
     listener->original = original;
-    memcpy(listener->bind_arguments, call->arguments, sizeof call->arguments);
+    memcpy(listener->bind_arguments, call->arguments, sizeof listener->bind_arguments);
     finish_bind(listener, call);
 }
 
@@ -135,7 +135,7 @@ static void on_first_bind(struct seccomp_supervisor *supervisor, const struct se
 
 static bool is_same_bind(const struct seccomp_listener *listener, const struct seccomp_call *call) {
     return listener->binder == call->thread && call->number == SYS_bind &&
-           memcmp(listener->bind_arguments, call->arguments, sizeof call->arguments) == 0;
+           memcmp(listener->bind_arguments, call->arguments, sizeof listener->bind_arguments) == 0;
 }
 
 /* True when it is about a socket that was bound through us. */

@@ -27,7 +27,7 @@ struct seccomp_listener {
     bool listening;      /* listen() was called */
     pid_t binder;        /* the thread that called bind(), until it makes another call: a signal may
                             have kept the answer from it, and then it calls again */
-    uint64_t bind_arguments[6];
+    uint64_t bind_arguments[3];
     uint64_t original; /* the inode of the program's own socket */
     struct seccomp_copy copy;
 };

@@ -509,6 +509,24 @@ static void test_a_cancelled_thread_takes_nobody_along(void **state) {
     signal(SIGUSR1, SIG_DFL);
 }
 
+/* What is in the registers that bind does not have is of no account. */
+static int bind_twice(void) {
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    CHECK(syscall(SYS_bind, listener, &own_address, sizeof own_address, 1, 2, 3) == 0);
+    CHECK(syscall(SYS_bind, listener, &own_address, sizeof own_address, 4, 5, 6) == 0);
+    CHECK(listen(listener, 5) == 0);
+    CHECK(syscall(SYS_bind, listener, &own_address, sizeof own_address, 1, 2, 3) == -1 &&
+          errno == EINVAL);
+    return 0;
+}
+
+static void test_a_bind_that_is_repeated(void **state) {
+    (void)state;
+    check_program(bind_twice);
+    assert_int_equal(binds, 1);
+}
+
 /* By the system calls themselves: a sanitizer looks where pointers lead. */
 static int have_bad_pointers(void) {
     struct sockaddr *nowhere = (struct sockaddr *)8;
@@ -925,6 +943,7 @@ int main(void) {
         TEST(a_receive_timeout_ends_waiting),
         TEST(options_from_before_bind),
         TEST(signals_all_the_time),
+        TEST(a_bind_that_is_repeated),
         TEST(a_cancelled_thread_takes_nobody_along),
         TEST(bad_pointers),
         TEST(a_full_table_keeps_the_client),
