@@ -195,6 +195,8 @@ static bool accept_take_back(struct member *member, bool dead) {
     }
     if (!take_back_now(member))
         return false;
+    if (!member->probed) /* the worker has received these meanwhile */
+        member->acknowledged_total += way->sent;
     way->sent = 0;
     return true;
 }

@@ -148,7 +148,7 @@ struct child {
     uint64_t handles_answered;
     uv_timer_t timer; /* listen timeout; then the steps of draining */
     enum child_timer_step timer_step;
-    uint64_t drain_until_ms; /* while the step is CHILD_TIMER_IDLE */
+    uint64_t drain_until_ms; /* while the step is CHILD_TIMER_IDLE or CHILD_TIMER_ORPHANS */
     struct output_source output;
     struct output_source error;
     unsigned open_handles; /* what must be closed before the memory may go */

@@ -14,8 +14,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define IDLE_LOOK_MS 50  /* how often a worker that is to end is asked for open connections */
-#define LINGER_MS    250 /* for a Node worker that has closed its channel to end by itself */
+#define IDLE_LOOK_MS 50   /* how often a worker that is to end is asked for open connections */
+#define HEIR_MS      5000 /* after its start a program goes to the background, if it does */
+#define LINGER_MS    250  /* for a Node worker that has closed its channel to end by itself */
 
 static void send_signal(struct child *child, int number) {
     if (child->state == CHILD_EXITED)
@@ -129,6 +130,16 @@ void child_kill(struct child *child, const char *reason) {
     send_signal(child, SIGKILL);
 }
 
+/* Until the last of them has ended, by SIGKILL if need be. */
+static void wait_for_orphans(struct child *child) {
+    bool late = clock_ms() >= child->drain_until_ms;
+
+    if (kill(-child->pid, late ? SIGKILL : 0) < 0 || late)
+        child_close_timer(child);
+    else
+        start_step(child, CHILD_TIMER_ORPHANS, IDLE_LOOK_MS);
+}
+
 void child_on_timer(uv_timer_t *timer) {
     struct child *child = timer->data;
 
@@ -143,8 +154,7 @@ void child_on_timer(uv_timer_t *timer) {
         stop_by_signal(child);
         break;
     case CHILD_TIMER_ORPHANS:
-        kill(-child->pid, SIGKILL);
-        child_close_timer(child);
+        wait_for_orphans(child);
         break;
     case CHILD_TIMER_KILL:
         log_warning("worker %u (pid %d) did not end within %llu ms of its stop signal; killing it",
@@ -186,21 +196,19 @@ static bool end_orphans(const struct child *child) {
     return false;
 }
 
-/* A program that ends in good order, and nobody has asked it to, while another process has its
- * accept socket: it has put itself in the background. That process is asked to end, with its group.
- */
+/* A program that ends in good order soon after its start while another process has its accept
+ * socket: it has put itself in the background. That process is asked to end, with its group. */
 static pid_t end_heir(const struct child *child) {
-    bool unasked = WIFEXITED(child->status) && WEXITSTATUS(child->status) == 0 &&
-                   !child->draining && !child->has_channel;
+    bool early = WIFEXITED(child->status) && WEXITSTATUS(child->status) == 0 &&
+                 clock_ms() - child->started_ms < HEIR_MS && !child->has_channel;
 
     LIST_EACH(node, following, &child->members) {
         struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
-        struct process_place heir;
+        struct process_place heir = {.pid = 0};
         struct stat status;
 
-        if (!unasked || !has_accept_socket(member) ||
-            fstat(member->way.socket.worker, &status) < 0 ||
-            !process_find_heir(child->pid, status.st_ino, &heir))
+        if (!early || !has_accept_socket(member) || fstat(member->way.socket.worker, &status) < 0 ||
+            !process_holds(child->pid, status.st_ino, &heir) || heir.pid == 0)
             continue;
         if (getsid(heir.pid) != getsid(0))
             kill(-getpgid(heir.pid), SIGTERM);
@@ -218,11 +226,12 @@ void child_exited(struct child *child, int status, uint64_t now_ms) {
     child->status = status;
     child_set_state(child, CHILD_EXITED);
     child->heir = end_heir(child);
+    child->drain_until_ms = now_ms + child->settings->kill_timeout_ms;
     has_orphans = end_orphans(child);
     remove_members(child, now_ms);
     child_close_handles(child);
     if (has_orphans)
-        start_step(child, CHILD_TIMER_ORPHANS, child->settings->kill_timeout_ms);
+        start_step(child, CHILD_TIMER_ORPHANS, 0);
     else
         child_close_timer(child);
     child->events->ended(child->owner, child);

@@ -248,14 +248,6 @@ bool process_holds(pid_t session, ino_t inode, struct process_place *place) {
     return search.over;
 }
 
-bool process_find_heir(pid_t session, ino_t inode, struct process_place *ret_place) {
-    struct search search = {.inode = inode, .place = ret_place};
-
-    *ret_place = (struct process_place){.pid = 0};
-    each_entry(0, session, visit_search, &search);
-    return ret_place->pid > 0;
-}
-
 static bool has_listener(pid_t pid) {
     struct inodes inodes = {.items = NULL};
     bool found;

@@ -24,9 +24,6 @@ struct process_place {
  * are out. */
 bool process_holds(pid_t session, ino_t inode, struct process_place *place);
 
-/* A process outside the session, which may have ended, that has the socket open. */
-bool process_find_heir(pid_t session, ino_t inode, struct process_place *ret_place);
-
 /* A process of one of these sessions that has a listening TCP socket open, or 0; with `without` one
  * that has not mapped the file of this path. It takes about as long for many sessions as for one.
  */

@@ -2,6 +2,7 @@
 import errno
 import os
 import random
+import signal
 import socket
 import subprocess
 import time
@@ -248,6 +249,7 @@ def test_a_worker_that_closes_its_accept_socket(start):
                 flags=["--kill-stuck-after", 1000])
     app.wait_ready()
     victim = native.Worker(app.workers()[0])
+    os.kill(app.workers()[0], signal.SIGSTOP)  # or it would end with its accept socket
     message = native.request(victim, native.CLOSE, listener=0)
     assert native.ask(victim, message)[0].error == 0
     reply, descriptors = native.listen(victim, ("::", app.port))
