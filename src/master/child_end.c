@@ -6,6 +6,7 @@
 #include "master/child_internal.h"
 #include "master/dispatcher.h"
 #include "master/process_sockets.h"
+#include "master/process_stats.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -205,13 +206,15 @@ static pid_t end_heir(const struct child *child) {
     LIST_EACH(node, following, &child->members) {
         struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
         struct process_place heir = {.pid = 0};
+        pid_t group;
         struct stat status;
 
         if (!early || !has_accept_socket(member) || fstat(member->way.socket.worker, &status) < 0 ||
-            !process_holds(child->pid, status.st_ino, &heir) || heir.pid == 0)
+            !process_holds(child->pid, status.st_ino, &heir) || !process_is_descendant(heir.pid))
             continue;
-        if (getsid(heir.pid) != getsid(0))
-            kill(-getpgid(heir.pid), SIGTERM);
+        group = getpgid(heir.pid);
+        if (group > 1 && group != getpgrp())
+            kill(-group, SIGTERM);
         return heir.pid;
     }
     return 0;

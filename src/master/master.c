@@ -21,6 +21,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <time.h>
 #include <unistd.h>
 #include <uv.h>
@@ -337,6 +338,7 @@ int master_run(const struct settings *settings) {
         return 1;
     }
     open_standard_descriptors();
+    prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); /* what a worker leaves behind stays known */
     signal(SIGPIPE, SIG_IGN);
     descriptor_limit = raise_descriptor_limit(&master);
     output_init(&master.output, !settings->no_color, settings->time);

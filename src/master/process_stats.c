@@ -7,7 +7,8 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define PROC_PATH_MAX 64
+#define PROC_PATH_MAX   64
+#define GENERATIONS_MAX 32
 
 int process_stats(pid_t pid, uint64_t *ret_cpu_ms, uint64_t *ret_memory) {
     char path[PROC_PATH_MAX];
@@ -37,6 +38,35 @@ int process_stats(pid_t pid, uint64_t *ret_cpu_ms, uint64_t *ret_memory) {
     *ret_cpu_ms = (user + system) * 1000 / (uint64_t)sysconf(_SC_CLK_TCK);
     *ret_memory = (uint64_t)pages * (uint64_t)sysconf(_SC_PAGESIZE);
     return 0;
+}
+
+/* 0 when it is gone, or the first process. */
+static pid_t parent_of(pid_t pid) {
+    char path[PROC_PATH_MAX];
+    char text[512];
+    const char *rest;
+    int parent = 0;
+    ssize_t length;
+    int descriptor;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    descriptor = open(path, O_RDONLY | O_CLOEXEC);
+    if (descriptor < 0)
+        return 0;
+    length = read(descriptor, text, sizeof text - 1);
+    close(descriptor);
+    text[length > 0 ? length : 0] = '\0';
+    rest = strrchr(text, ')'); /* the program's name may hold anything */
+    return rest && sscanf(rest + 1, " %*c %d", &parent) == 1 ? parent : 0;
+}
+
+bool process_is_descendant(pid_t pid) {
+    for (int level = 0; level < GENERATIONS_MAX && pid > 1; level++) {
+        pid = parent_of(pid);
+        if (pid == getpid())
+            return true;
+    }
+    return false;
 }
 
 bool process_has_mapped(pid_t pid, const char *path) {
