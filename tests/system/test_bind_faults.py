@@ -1,5 +1,6 @@
 """System calls of the master that fail while it answers workers, as strace injects them: servers
 that do not know of the master come up, or are started again, and nobody is lost."""
+import os
 import socket
 
 import pytest
@@ -18,8 +19,11 @@ def start_under(start, trace, *faults, **options):
     wrap = ["strace", "-D", "-qq", "-o", trace, "-e", f"trace={calls}"]
     for call, error, when in faults:
         wrap += ["-e", f"inject={call}:error={error}:when={when}"]
+    # The leak sanitizer is a tracer itself, and there can be only one.
+    sanitizer = ":".join(filter(None, [os.environ.get("ASAN_OPTIONS"), "detect_leaks=0"]))
     return start("baton", "drop_in_server", arguments=["poll"], policy="rr",
-                 flags=["--intercept", "preload"], wrap=wrap, **options)
+                 flags=["--intercept", "preload"], wrap=wrap,
+                 environment={"ASAN_OPTIONS": sanitizer}, **options)
 
 
 def assert_serves(app, trace, faults=1):
