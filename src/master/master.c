@@ -133,7 +133,6 @@ static void close_all(struct master *master) {
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&master->signals[i], NULL);
     worker_socket_close(&master->worker_socket, NULL);
-    reaper_close(&master->reaper, NULL);
     if (master->watching)
         connection_watch_close(&master->watch, NULL, NULL);
 }
@@ -356,6 +355,9 @@ int master_run(const struct settings *settings) {
         log_error("the master cannot start: %s", uv_strerror(result));
         return 1;
     }
+    uv_run(&master.loop, UV_RUN_DEFAULT);
+    /* Not before the app is closed to the last: what its workers have left behind is waited for. */
+    reaper_close(&master.reaper, NULL);
     uv_run(&master.loop, UV_RUN_DEFAULT);
     uv_loop_close(&master.loop);
     close(master.null_input);

@@ -21,6 +21,7 @@ int reaper_start(struct reaper *reaper, uv_loop_t *loop,
     reaper->signal.data = reaper;
     reaper->on_exit = on_exit;
     reaper->owner = owner;
+    uv_unref((uv_handle_t *)&reaper->signal);
     return uv_signal_start(&reaper->signal, on_child_signal, SIGCHLD);
 }
 

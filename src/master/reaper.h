@@ -1,6 +1,7 @@
 /* Collects every process that ends below us: workers, and as PID 1 also orphans.
  *
  * start/close(cb). On SIGCHLD all ended children are waited for, without blocking, and announced.
+ * It does not keep the loop alive: who waits for a process to end has a handle of its own.
  */
 #ifndef BATON_MASTER_REAPER_H
 #define BATON_MASTER_REAPER_H
