@@ -125,44 +125,33 @@ def test_a_stopped_worker_keeps_nobody_waiting(start):
     stopped, working = app.workers()
     stopped_slot = app.status().worker(stopped).slot
     stop_process(stopped)
-    began = time.monotonic()
-    replies = Crowd(app.port, 60, "/whoami").finish(1.5)
-    assert shares_of(replies) == {1 - stopped_slot: 60}
-    assert time.monotonic() - began < 0.8
+    assert shares_of(Crowd(app.port, 60, "/whoami").finish()) == {1 - stopped_slot: 60}
     status = app.status()
     assert (status.worker(stopped).stuck, status.worker(working).stuck) == (1, 0)
     assert 1 <= status.worker(stopped).returned <= 16
-    assert slowest(app, 60) < 0.1, "nobody waits again"
-    assert app.status().worker(stopped).stuck == 1
+    returned = status.worker(stopped).returned
+    assert shares_of([get(app.port, "/whoami") for _ in range(60)]) == {1 - stopped_slot: 60}
+    status = app.status()
+    assert (status.worker(stopped).stuck, status.worker(stopped).returned) == (1, returned), \
+        "nobody waits again"
     os.kill(stopped, signal.SIGCONT)
     until(lambda: get(app.port, "/whoami").json()["pid"] == stopped, 5, app.transcript)
     shares = shares_of([get(app.port, "/whoami") for _ in range(20)])
     assert shares == {0: 10, 1: 10}
 
 
-def slowest(app, count):
-    def seconds():
-        began = time.monotonic()
-        assert get(app.port, "/whoami").outcome == "ok"
-        return time.monotonic() - began
-
-    return max(seconds() for _ in range(count))
-
-
 @pytest.mark.parametrize("script", ["native_worker", "serve"])
 def test_a_busy_worker_keeps_nobody_waiting(start, tmp_path, script):
-    """One worker is in a loop of 2 s: none of 60 clients waits for its end."""
+    """One worker is in a loop: none of 60 clients, and of 20 more, waits for its end."""
     if script == "serve":
         app = start("serve", tmp_path, instances=2, policy="rr")
     else:
         app = start("baton", script, instances=2, policy="rr", window=16)
-    burning = Crowd(app.port, 1, "/burn/2000")
+    burning = Crowd(app.port, 1, "/burn/3000")
     app.wait_status(lambda now: now.total("acknowledged") == 1)
-    began = time.monotonic()
-    replies = Crowd(app.port, 60, "/whoami").finish(1.5)
-    assert outcomes(replies) == {"ok": 60}
-    assert time.monotonic() - began < 0.8
-    assert slowest(app, 20) < 0.1
+    assert outcomes(Crowd(app.port, 60, "/whoami").finish()) == {"ok": 60}
+    assert outcomes([get(app.port, "/whoami") for _ in range(20)]) == {"ok": 20}
+    assert burning.read(0) == []
     assert sorted(worker.stuck for worker in app.status().workers) == [0, 1]
     assert outcomes(burning.finish()) == {"ok": 1}
     until(lambda: len({get(app.port, "/whoami").json()["slot"] for _ in range(2)}) == 2, 5,

@@ -1,8 +1,8 @@
 """Who gets the next client, under each policy, with native workers, with Node's and with serve."""
 import collections
 import os
+import select
 import signal
-import time
 
 import pytest
 
@@ -263,12 +263,11 @@ def test_hash_waits_for_a_busy_worker_and_passes_others_by(start_server):
     mine = [source for source in SOURCES if slots[source] == 0]
     others = [source for source in SOURCES if slots[source] == 1]
     busy = open_socket(app.port, source=mine[0])
-    busy.sendall(b"GET /burn/700 HTTP/1.1\r\n\r\n")
+    busy.sendall(b"GET /burn/2000 HTTP/1.1\r\n\r\n")
     app.wait_events("blocking")
     waiting = [open_socket(app.port, source=source) for source in mine[:5]]
-    began = time.monotonic()
     assert {get(app.port, "/whoami", source=source).json()["slot"] for source in others} == {1}
-    assert time.monotonic() - began < 0.6
+    assert select.select([busy], [], [], 0)[0] == [], "the others were answered after the busy worker"
     assert {ask(client, "/whoami").json()["slot"] for client in waiting} == {0}
 
 
@@ -299,11 +298,10 @@ def test_none_shares_the_listening_socket(start_server, kind):
 @pytest.mark.parametrize("kind", SERVERS)
 def test_none_ends_soon(start_server, kind):
     """Idle workers have nothing to finish: they end when they are told, not when time is up."""
-    app = start_server(kind, "none")
+    app = start_server(kind, "none",
+                       flags=["--drain-timeout", 60_000, "--kill-timeout", 60_000])
     assert get(app.port).outcome in ("ok", "error")
-    began = time.monotonic()
-    assert app.stop() == 0
-    assert time.monotonic() - began < 3
+    assert app.stop(30) == 0
 
 
 def test_none_leaves_the_shared_socket_as_workers_want_it(start, tmp_path):
