@@ -64,7 +64,7 @@ void node_channel_close(struct node_channel *channel, void (*on_closed)(void *ow
     channel->ended = true;
     channel->on_closed = on_closed;
     LIST_EACH(node, following, &channel->queue)
-    outgoing_destroy(LIST_ENTRY(node, struct outgoing, node));
+        outgoing_destroy(LIST_ENTRY(node, struct outgoing, node));
     for (unsigned i = 0; i < channel->received_count; i++)
         close(channel->received[i]);
     channel->received_count = 0;

@@ -1,30 +1,24 @@
 #include "master/seccomp_address.h"
 
+#include "ipc/shared_bind.h"
+
 #include <netinet/in.h>
-#include <stddef.h>
 #include <string.h>
 #include <uv.h>
 
 bool seccomp_address_read(const struct seccomp_call *call, struct native_request *request) {
-    struct sockaddr_in6 address = {0};
+    union {
+        struct sockaddr_in start;
+        struct sockaddr_in6 whole;
+    } address = {.whole = {.sin6_family = AF_UNSPEC}};
     size_t length = call->arguments[2] < sizeof address ? call->arguments[2] : sizeof address;
-    size_t needed;
-    size_t whole;
 
-    if (length < sizeof(struct sockaddr_in) ||
+    if (length < sizeof address.start ||
         seccomp_call_read(call, call->arguments[1], &address, length) < 0)
         return false;
-    /* Of an IPv6 address the kernel does not insist on the scope, which comes last. */
-    needed = address.sin6_family == AF_INET ? sizeof(struct sockaddr_in)
-                                            : offsetof(struct sockaddr_in6, sin6_scope_id);
-    whole = address.sin6_family == AF_INET ? sizeof(struct sockaddr_in) : sizeof address;
-    /* The port is at the same place in both. */
-    if ((address.sin6_family != AF_INET && address.sin6_family != AF_INET6) || length < needed ||
-        address.sin6_port == 0)
-        return false;
-    memcpy(request->address, &address, whole);
-    request->address_length = (uint32_t)whole;
-    return true;
+    request->address_length = shared_bind_address_length(&address.start, length);
+    memcpy(request->address, &address, request->address_length);
+    return request->address_length > 0;
 }
 
 int seccomp_address_find(const struct seccomp_call *call, struct seccomp_address_place *ret_place) {

@@ -1,5 +1,6 @@
 #include "master/seccomp_internal.h"
 
+#include "ipc/shared_bind.h"
 #include "master/seccomp_address.h"
 
 #include <fcntl.h>
@@ -10,10 +11,6 @@
 #include <sys/time.h>
 #include <unistd.h>
 
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
-
 static int get_option(int socket, int option) {
     int value = 0;
     socklen_t length = sizeof value;
@@ -21,12 +18,9 @@ static int get_option(int socket, int option) {
     return getsockopt(socket, SOL_SOCKET, option, &value, &length) < 0 ? -1 : value;
 }
 
-/* A TCP socket of the address's family. */
 static bool is_ours_to_bind(int socket, sa_family_t family) {
-    int protocol = get_option(socket, SO_PROTOCOL);
-
-    return get_option(socket, SO_TYPE) == SOCK_STREAM && get_option(socket, SO_DOMAIN) == family &&
-           (protocol == IPPROTO_TCP || protocol == IPPROTO_MPTCP);
+    return shared_bind_takes_socket(get_option(socket, SO_TYPE), get_option(socket, SO_DOMAIN),
+                                    get_option(socket, SO_PROTOCOL), family);
 }
 
 /* Puts our socket in the place of the program's and lets bind() return. When the caller does not
@@ -160,8 +154,8 @@ void seccomp_bind(struct seccomp_supervisor *supervisor, const struct seccomp_ca
         return;
     }
     LIST_EACH(node, following, &supervisor->listeners)
-    if (on_bind_again(seccomp_listener_of(node), call, inode))
-        return;
+        if (on_bind_again(seccomp_listener_of(node), call, inode))
+            return;
     on_first_bind(supervisor, call);
 }
 

@@ -1,6 +1,7 @@
 #include "worker/preload_bind.h"
 
 #include "ipc/native_protocol.h"
+#include "ipc/shared_bind.h"
 #include "worker/preload_master.h"
 #include "worker/preload_socket.h"
 #include "worker/system_call.h"
@@ -11,10 +12,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/time.h>
-
-#ifndef IPPROTO_MPTCP
-#define IPPROTO_MPTCP 262
-#endif
 
 /* What a program has set on a descriptor and expects to find there when another socket has taken
  * its number. */
@@ -61,28 +58,16 @@ static int replace(int descriptor, int socket, const struct settings *settings) 
     return 0;
 }
 
-/* Of an address: callers may pass more, as a whole struct sockaddr_storage, and of an IPv6 address
- * less, without the scope, which is what the kernel takes at the least. */
-static socklen_t whole_length(int family) {
-    return family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
-}
-
-static socklen_t least_length(int family) {
-    return family == AF_INET6 ? offsetof(struct sockaddr_in6, sin6_scope_id)
-                              : sizeof(struct sockaddr_in);
-}
-
-/* Whether it is the address of a port. */
-static bool names_port(const void *address, socklen_t length, int *ret_family) {
-    struct sockaddr_in start; /* the port is at the same place in both families */
+/* The length of the whole address that a program names, or 0 when the master is not asked for it.
+ */
+static uint32_t shared_length(const void *address, socklen_t length, int *ret_family) {
+    struct sockaddr_in start;
 
     if (!address || length < sizeof(start) || length > NATIVE_ADDRESS_SIZE)
-        return false;
+        return 0;
     preload_copy(&start, address, sizeof(start));
     *ret_family = start.sin_family;
-    if (start.sin_family != AF_INET && start.sin_family != AF_INET6)
-        return false;
-    return start.sin_port != 0 && length >= least_length(start.sin_family);
+    return shared_bind_address_length(&start, length);
 }
 
 static int option_of(int descriptor, int option) {
@@ -98,15 +83,13 @@ static int option_of(int descriptor, int option) {
 static bool is_unbound_tcp(int descriptor, int family) {
     struct sockaddr_storage own;
     socklen_t length = sizeof(own);
-    int protocol, bound_family;
+    int bound_family;
 
-    if (option_of(descriptor, SO_TYPE) != SOCK_STREAM || option_of(descriptor, SO_DOMAIN) != family)
-        return false;
-    protocol = option_of(descriptor, SO_PROTOCOL);
-    if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+    if (!shared_bind_takes_socket(option_of(descriptor, SO_TYPE), option_of(descriptor, SO_DOMAIN),
+                                  option_of(descriptor, SO_PROTOCOL), family))
         return false;
     return system_getsockname(descriptor, &own, &length) == 0 &&
-           !names_port(&own, length, &bound_family);
+           shared_length(&own, length, &bound_family) == 0;
 }
 
 /* The master's own end of an accept socket: while somebody has it open, nothing hangs up when the
@@ -202,7 +185,8 @@ static int take_place(int descriptor, const struct settings *settings,
     return 0;
 }
 
-static int bind_by_master(int descriptor, int family, const void *address, socklen_t length) {
+static int bind_by_master(int descriptor, const void *address, socklen_t length,
+                          uint32_t whole_length) {
     struct native_request request;
     struct preload_answer answer;
     struct settings settings;
@@ -212,7 +196,7 @@ static int bind_by_master(int descriptor, int family, const void *address, sockl
     preload_clear(&request, sizeof(request));
     request.type = NATIVE_BIND;
     request.flags = option_of(descriptor, SO_REUSEPORT) > 0 ? NATIVE_REUSE_PORT : 0;
-    request.address_length = whole_length(family);
+    request.address_length = whole_length;
     preload_copy(request.address, address,
                  length < request.address_length ? length : request.address_length);
     error = preload_ask_master(&request, descriptor, &answer);
@@ -228,11 +212,12 @@ static int bind_by_master(int descriptor, int family, const void *address, sockl
 
 int preload_bind(int descriptor, const void *address, socklen_t length) {
     int family;
+    uint32_t whole_length = shared_length(address, length, &family);
 
-    if (!names_port(address, length, &family) || !is_unbound_tcp(descriptor, family))
+    if (whole_length == 0 || !is_unbound_tcp(descriptor, family))
         return system_bind(descriptor, address, length);
     preload_close_kept();
-    return bind_by_master(descriptor, family, address, length);
+    return bind_by_master(descriptor, address, length, whole_length);
 }
 
 int preload_retrieve(int descriptor, uint32_t listener) {

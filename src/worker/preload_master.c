@@ -1,5 +1,6 @@
 #include "worker/preload_master.h"
 
+#include "ipc/native_token.h"
 #include "worker/preload_socket.h"
 #include "worker/system_call.h"
 
@@ -36,28 +37,6 @@ static const char *value_of(const char *entry, const char *name) {
     return *name == '\0' && *entry == '=' ? entry + 1 : NULL;
 }
 
-static int digit_value(char digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
-static void take_token(const char *text) {
-    for (unsigned i = 0; i < NATIVE_TOKEN_SIZE; i++) {
-        int high = digit_value(text[2 * i]);
-        int low = high < 0 ? -1 : digit_value(text[2 * i + 1]);
-
-        if (low < 0)
-            return;
-        master.token[i] = (uint8_t)(high * 16 + low);
-    }
-    master.has_token = text[2 * NATIVE_TOKEN_SIZE] == '\0';
-}
-
 static void take_name(const char *text) {
     socklen_t length = 1;
 
@@ -76,7 +55,7 @@ static void take_entry(const char *entry) {
     if (name)
         take_name(name);
     if (token)
-        take_token(token);
+        master.has_token = native_token_parse(token, master.token);
     if (value_of(entry, NODE_CHANNEL_VARIABLE))
         master.node = true;
 }

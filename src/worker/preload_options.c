@@ -57,18 +57,24 @@ static bool answer_locally(int descriptor, const struct native_name *name, int o
     }
 }
 
+static void name_option(struct native_request *request, const struct native_name *name,
+                        struct preload_option option, socklen_t length) {
+    preload_clear(request, sizeof(*request));
+    request->listener = name->listener;
+    request->flags = (uint32_t)option.level;
+    request->value = option.name;
+    request->address_length = length;
+}
+
 static int ask_for_option(const struct native_name *name, struct preload_option option, void *value,
                           socklen_t *length) {
+    socklen_t room = *length < NATIVE_ADDRESS_SIZE ? *length : NATIVE_ADDRESS_SIZE;
     struct native_request request;
     struct preload_answer answer;
     int error;
 
-    preload_clear(&request, sizeof(request));
+    name_option(&request, name, option, room);
     request.type = NATIVE_GET_OPTION;
-    request.listener = name->listener;
-    request.flags = (uint32_t)option.level;
-    request.value = option.name;
-    request.address_length = *length < NATIVE_ADDRESS_SIZE ? *length : NATIVE_ADDRESS_SIZE;
     error = preload_ask_master(&request, -1, &answer);
     if (error < 0)
         return error;
@@ -97,12 +103,8 @@ static int ask_to_set(const struct native_name *name, struct preload_option opti
     struct preload_answer answer;
     int error;
 
-    preload_clear(&request, sizeof(request));
+    name_option(&request, name, option, length);
     request.type = NATIVE_SET_OPTION;
-    request.listener = name->listener;
-    request.flags = (uint32_t)option.level;
-    request.value = option.name;
-    request.address_length = length;
     preload_copy(request.address, value, length);
     error = preload_ask_master(&request, -1, &answer);
     if (error == 0)

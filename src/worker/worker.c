@@ -15,6 +15,7 @@
 #pragma GCC visibility pop
 
 #include "ipc/native_protocol.h"
+#include "ipc/native_token.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -178,30 +179,10 @@ static int receive_reply(int socket, int64_t deadline_ms, struct native_reply *r
     return error;
 }
 
-static int digit_value(char digit) {
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 static int read_token(uint8_t ret_token[NATIVE_TOKEN_SIZE]) {
     const char *text = getenv(NATIVE_TOKEN_VARIABLE);
-    int high, low;
 
-    if (!text || strlen(text) != NATIVE_TOKEN_SIZE * 2)
-        return -EPROTO;
-    for (unsigned at = 0; at < NATIVE_TOKEN_SIZE; at++) {
-        high = digit_value(text[2 * at]);
-        low = digit_value(text[2 * at + 1]);
-        if (high < 0 || low < 0)
-            return -EPROTO;
-        ret_token[at] = (uint8_t)(high * 16 + low);
-    }
-    return 0;
+    return text && native_token_parse(text, ret_token) ? 0 : -EPROTO;
 }
 
 /* The conversation on a fresh socket. A descriptor that came is *ret_descriptor even on failure. */
