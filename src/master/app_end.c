@@ -63,7 +63,7 @@ static void drain_all(struct app *app) {
     if (app->outcome == APP_FAILED_START)
         app_kill(app); /* nobody was served, and a stop signal would only make them talk */
     LIST_EACH(node, following, &app->children)
-    child_finish(LIST_ENTRY(node, struct child, in_app));
+        child_finish(LIST_ENTRY(node, struct child, in_app));
     app_finish_if_empty(app);
 }
 
@@ -95,5 +95,5 @@ void app_stop(struct app *app, enum app_outcome outcome) {
 
 void app_kill(struct app *app) {
     LIST_EACH(node, following, &app->children)
-    child_kill(LIST_ENTRY(node, struct child, in_app), NULL);
+        child_kill(LIST_ENTRY(node, struct child, in_app), NULL);
 }

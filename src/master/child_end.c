@@ -180,7 +180,8 @@ void child_channel_ended(struct child *child) {
 static void remove_members(struct child *child, uint64_t now_ms) {
     leave_rotation(child, true, now_ms);
     LIST_EACH(node, following, &child->members)
-    child_remove_member(child, LIST_ENTRY(node, struct child_member, member.in_child), false, true);
+        child_remove_member(child, LIST_ENTRY(node, struct child_member, member.in_child), false,
+                            true);
 }
 
 static bool has_accept_socket(const struct child_member *member) {
@@ -192,8 +193,8 @@ static bool has_accept_socket(const struct child_member *member) {
  * they are asked to end. */
 static bool end_orphans(const struct child *child) {
     LIST_EACH(node, following, &child->members)
-    if (has_accept_socket(LIST_ENTRY(node, struct child_member, member.in_child)))
-        return !child->has_channel && kill(-child->pid, SIGTERM) == 0;
+        if (has_accept_socket(LIST_ENTRY(node, struct child_member, member.in_child)))
+            return !child->has_channel && kill(-child->pid, SIGTERM) == 0;
     return false;
 }
 

@@ -69,7 +69,7 @@ static unsigned count_members(const struct child *child) {
     unsigned count = 0;
 
     LIST_EACH(node, following, &child->members)
-    count++;
+        count++;
     return count;
 }
 
@@ -181,5 +181,5 @@ void child_count(const struct child *child, struct child_counts *ret_counts) {
     *ret_counts = child->removed;
     ret_counts->open = POLICY_OPEN_UNKNOWN;
     LIST_EACH(node, following, &child->members)
-    add_counts(ret_counts, LIST_ENTRY(node, struct member, in_child));
+        add_counts(ret_counts, LIST_ENTRY(node, struct member, in_child));
 }

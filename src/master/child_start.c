@@ -86,8 +86,8 @@ static bool has_listener(void *owner, uint32_t listener) {
     const struct child *child = owner;
 
     LIST_EACH(node, following, &child->members)
-    if (LIST_ENTRY(node, struct member, in_child)->id == listener)
-        return true;
+        if (LIST_ENTRY(node, struct member, in_child)->id == listener)
+            return true;
     return false;
 }
 

@@ -84,7 +84,7 @@ void connection_watch_add(struct connection_watch *watch, uint64_t cookie, struc
 
 void connection_watch_forget(struct connection_watch *watch, struct member *member) {
     LIST_EACH(node, following, &member->connections)
-    connection_watch_remove(watch, LIST_ENTRY(node, struct open_connection, in_member)->cookie);
+        connection_watch_remove(watch, LIST_ENTRY(node, struct open_connection, in_member)->cookie);
 }
 
 /* --- asking which sockets exist --- */

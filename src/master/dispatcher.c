@@ -22,10 +22,10 @@ static void destroy_leftover(struct leftover *leftover) {
 
 void dispatcher_clear(struct dispatcher *dispatcher) {
     LIST_EACH(node, following, &dispatcher->waiting)
-    client_destroy(LIST_ENTRY(node, struct client, node));
+        client_destroy(LIST_ENTRY(node, struct client, node));
     dispatcher->waiting_count = 0;
     LIST_EACH(node, following, &dispatcher->leftovers)
-    destroy_leftover(LIST_ENTRY(node, struct leftover, node));
+        destroy_leftover(LIST_ENTRY(node, struct leftover, node));
     policy_destroy(dispatcher->policy);
     dispatcher->policy = NULL;
     free(dispatcher->seats);

@@ -220,17 +220,17 @@ void listener_set_close_unwanted(struct listener_set *set) {
 
 void listener_set_finish(struct listener_set *set) {
     LIST_EACH(node, following, &set->listeners)
-    listener_finish(LIST_ENTRY(node, struct listener, in_set));
+        listener_finish(LIST_ENTRY(node, struct listener, in_set));
 }
 
 bool listener_set_has_waiting(const struct listener_set *set) {
     LIST_EACH(node, following, &set->listeners)
-    if (LIST_ENTRY(node, struct listener, in_set)->dispatcher.waiting_count > 0)
-        return true;
+        if (LIST_ENTRY(node, struct listener, in_set)->dispatcher.waiting_count > 0)
+            return true;
     return false;
 }
 
 void listener_set_close(struct listener_set *set) {
     LIST_EACH(node, following, &set->listeners)
-    close_one(LIST_ENTRY(node, struct listener, in_set));
+        close_one(LIST_ENTRY(node, struct listener, in_set));
 }

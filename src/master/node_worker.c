@@ -405,7 +405,7 @@ static void on_drained(void *owner) {
     struct child *child = owner;
 
     LIST_EACH(node, following, &child->members)
-    dispatcher_room(LIST_ENTRY(node, struct member, in_child), clock_ms());
+        dispatcher_room(LIST_ENTRY(node, struct member, in_child), clock_ms());
 }
 
 static void on_trace(void *owner, bool outgoing, const char *line, size_t length, int descriptor) {

@@ -81,7 +81,7 @@ struct seccomp_listener *seccomp_listener_find(struct seccomp_supervisor *superv
         seccomp_call_inode(call, (int)call->arguments[0], &inode) < 0)
         return NULL;
     LIST_EACH(node, following, &supervisor->listeners)
-    if (seccomp_listener_of(node)->inode == inode && !seccomp_listener_of(node)->shared)
-        return seccomp_listener_of(node);
+        if (seccomp_listener_of(node)->inode == inode && !seccomp_listener_of(node)->shared)
+            return seccomp_listener_of(node);
     return NULL;
 }

@@ -126,7 +126,7 @@ static void on_handle_closed(uv_handle_t *handle) {
 void seccomp_supervisor_close(struct seccomp_supervisor *supervisor, void (*on_closed)(void *)) {
     supervisor->on_closed = on_closed;
     LIST_EACH(node, following, &supervisor->listeners)
-    seccomp_listener_destroy(supervisor, seccomp_listener_of(node));
+        seccomp_listener_destroy(supervisor, seccomp_listener_of(node));
     uv_close((uv_handle_t *)&supervisor->poll, on_handle_closed);
     uv_close((uv_handle_t *)&supervisor->timer, on_handle_closed);
     close(supervisor->epoll);

@@ -37,8 +37,8 @@ static void sweep(struct seccomp_supervisor *supervisor) {
         struct seccomp_listener *listener = seccomp_listener_of(node);
 
         LIST_EACH(place, next, &listener->waiting)
-        if (!seccomp_call_waits(&waiting_of(place)->call))
-            forget(supervisor, waiting_of(place));
+            if (!seccomp_call_waits(&waiting_of(place)->call))
+                forget(supervisor, waiting_of(place));
     }
 }
 
@@ -76,7 +76,7 @@ static void on_timer(uv_timer_t *timer) {
     uint64_t now_ms = uv_now(timer->loop);
 
     LIST_EACH(node, following, &supervisor->listeners)
-    end_timed_out(supervisor, seccomp_listener_of(node), now_ms);
+        end_timed_out(supervisor, seccomp_listener_of(node), now_ms);
 }
 
 static uint64_t receive_timeout_ms(int socket) {
@@ -132,25 +132,25 @@ void seccomp_waiting_serve(struct seccomp_supervisor *supervisor, struct seccomp
 void seccomp_waiting_fail(struct seccomp_supervisor *supervisor, struct seccomp_listener *listener,
                           int error) {
     LIST_EACH(node, following, &listener->waiting)
-    seccomp_call_answer(&waiting_of(node)->call, error);
+        seccomp_call_answer(&waiting_of(node)->call, error);
     seccomp_waiting_forget_all(supervisor, listener);
 }
 
 void seccomp_waiting_forget_all(struct seccomp_supervisor *supervisor,
                                 struct seccomp_listener *listener) {
     LIST_EACH(node, following, &listener->waiting)
-    forget(supervisor, waiting_of(node));
+        forget(supervisor, waiting_of(node));
     watch(supervisor, listener, false);
 }
 
 static void forget_thread_at(struct seccomp_supervisor *supervisor,
                              struct seccomp_listener *listener, pid_t thread) {
     LIST_EACH(node, following, &listener->waiting)
-    if (waiting_of(node)->call.thread == thread)
-        forget(supervisor, waiting_of(node));
+        if (waiting_of(node)->call.thread == thread)
+            forget(supervisor, waiting_of(node));
 }
 
 void seccomp_waiting_forget_thread(struct seccomp_supervisor *supervisor, pid_t thread) {
     LIST_EACH(node, following, &supervisor->listeners)
-    forget_thread_at(supervisor, seccomp_listener_of(node), thread);
+        forget_thread_at(supervisor, seccomp_listener_of(node), thread);
 }

@@ -55,7 +55,7 @@ int snapshot_take(struct snapshot *ret_snapshot, const struct app *app, uint64_t
     snapshot.wants_connections = policy && policy->needs_open;
     snapshot.follows_connections = snapshot.wants_connections && app->options.watch;
     LIST_EACH(node, following, &app->listeners.listeners)
-    listeners++;
+        listeners++;
     snapshot.listeners = calloc(listeners + 1, sizeof *snapshot.listeners);
     snapshot.workers = calloc(app->slot_count + app->child_count + 1, sizeof *snapshot.workers);
     if (!snapshot.listeners || !snapshot.workers) {
@@ -63,8 +63,8 @@ int snapshot_take(struct snapshot *ret_snapshot, const struct app *app, uint64_t
         return UV_ENOMEM;
     }
     LIST_EACH(node, following, &app->listeners.listeners)
-    take_listener(&snapshot.listeners[snapshot.listener_count++],
-                  LIST_ENTRY(node, struct listener, in_set));
+        take_listener(&snapshot.listeners[snapshot.listener_count++],
+                      LIST_ENTRY(node, struct listener, in_set));
     for (uint32_t i = 0; i < app->slot_count; i++)
         snapshot.worker_count +=
             take_slot(snapshot.workers + snapshot.worker_count, app, &app->slots[i], now_ms);

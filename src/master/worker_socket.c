@@ -345,9 +345,9 @@ static void on_socket_closed(uv_handle_t *handle) {
 void worker_socket_close(struct worker_socket *socket, void (*on_closed)(void *owner)) {
     socket->on_closed = on_closed;
     LIST_EACH(node, following, &socket->pending)
-    close_silent(LIST_ENTRY(node, struct connection, node));
+        close_silent(LIST_ENTRY(node, struct connection, node));
     LIST_EACH(node, following, &socket->answering)
-    close_unanswered(LIST_ENTRY(node, struct connection, node));
+        close_unanswered(LIST_ENTRY(node, struct connection, node));
     uv_close((uv_handle_t *)&socket->pause, on_socket_closed);
     uv_close((uv_handle_t *)&socket->poll, on_socket_closed);
     close(socket->descriptor);

@@ -84,8 +84,8 @@ static void test_the_body_may_remove_its_node(void **state) {
     for (int i = 0; i < 5; i++)
         list_push_back(&fixture.head, &fixture.items[i].node);
     LIST_EACH(node, following, &fixture.head)
-    if (LIST_ENTRY(node, struct item, node)->number % 2 == 0)
-        list_remove(node);
+        if (LIST_ENTRY(node, struct item, node)->number % 2 == 0)
+            list_remove(node);
     EXPECT(&fixture.head, 1, 3);
 }
 

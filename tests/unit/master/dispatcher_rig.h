@@ -323,7 +323,7 @@ static inline void rig_check_worker(const struct rig *rig, const struct rig_work
     } else {
         assert_int_equal(member->unacknowledged, rig_list_length(&member->handed));
         LIST_EACH(node, following, &member->handed)
-        rig_find(found, LIST_ENTRY(node, struct client, node)->cookie);
+            rig_find(found, LIST_ENTRY(node, struct client, node)->cookie);
     }
     assert_true(list_empty(&member->outbox) && list_empty(&member->in_round));
     assert_int_equal(!list_empty(&member->in_busy), member->unacknowledged > 0);
@@ -459,8 +459,8 @@ static inline void rig_serve(struct rig *rig, uint32_t number) {
 
 static inline struct client *rig_handed(const struct rig_worker *worker, uint32_t index) {
     LIST_EACH(node, following, &worker->member.handed)
-    if (index-- == 0)
-        return LIST_ENTRY(node, struct client, node);
+        if (index-- == 0)
+            return LIST_ENTRY(node, struct client, node);
     fail_msg("the worker has no such client");
     return NULL;
 }
@@ -539,8 +539,8 @@ static inline uint32_t rig_waiting(const struct rig *rig) {
 /* The number of the index-th client in line. */
 static inline uint32_t rig_in_line(const struct rig *rig, uint32_t index) {
     LIST_EACH(node, following, &rig->dispatcher.waiting)
-    if (index-- == 0)
-        return (uint32_t)LIST_ENTRY(node, struct client, node)->cookie;
+        if (index-- == 0)
+            return (uint32_t)LIST_ENTRY(node, struct client, node)->cookie;
     return 0;
 }
 
