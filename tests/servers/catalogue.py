@@ -208,7 +208,7 @@ SERVERS = [
            "-c \"PidFile apache-$$.pid\"'", template="apache.conf",
            words=(("MPM", "event"),), tells_pid=False, version="apache2 -v",
            special="refuses to start beside another with its PidFile, so each process has one; "
-           "when it is killed its children stay, for they heed no SIGTERM"),
+           "when it is killed its children, which heed no SIGTERM, get SIGKILL after kill-timeout"),
     Server("Apache, prefork", "sh", "-c 'exec apache2 -DFOREGROUND -f {directory}/apache.conf "
            "-c \"PidFile apache-$$.pid\"'", template="apache.conf",
            words=(("MPM", "prefork"),), tells_pid=False, version="apache2 -v",
