@@ -119,7 +119,7 @@ HOOK int getsockname(int descriptor, struct sockaddr *address, socklen_t *length
     struct native_name name;
     int result = system_getsockname(descriptor, address, length);
 
-    if (result == 0 && *length == PRELOAD_NAME_LENGTH && preload_has_master() &&
+    if (result == 0 && length && *length == PRELOAD_NAME_LENGTH && preload_has_master() &&
         preload_read_name(descriptor, &name))
         replace_name(&name, address, room, length);
     return answer(result);
@@ -131,7 +131,7 @@ HOOK int getpeername(int descriptor, struct sockaddr *address, socklen_t *length
     struct native_name name;
     int result = system_getpeername(descriptor, address, length);
 
-    if (result == 0 && *length == sizeof(sa_family_t) && preload_has_master() &&
+    if (result == 0 && length && *length == sizeof(sa_family_t) && preload_has_master() &&
         preload_read_name(descriptor, &name)) {
         *length = room;
         result = -ENOTCONN;
