@@ -14,7 +14,7 @@ struct seccomp_listener *seccomp_listener_of(struct list *node) {
 }
 
 static bool read_name(int socket, struct native_name *ret_name) {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {.sun_family = AF_UNSPEC};
     socklen_t length = sizeof address;
 
     if (getsockname(socket, (struct sockaddr *)&address, &length) < 0 ||

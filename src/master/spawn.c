@@ -128,7 +128,7 @@ static int start(const struct spawn_options *options, int notify, pid_t *ret_pid
 /* A worker whose filter nobody answers for could not even bind. */
 static int start_with_filter(const struct spawn_options *options, pid_t *ret_pid) {
     int ends[2];
-    pid_t pid;
+    pid_t pid = 0;
     int result;
 
     *options->ret_notification = -1;
