@@ -39,7 +39,7 @@ def test_every_worker_dead_in_turn(start, policy):
         victim = app.status().slot(slot).pid
         kill(victim)
         assert victim not in pids_of(Crowd(app.port, 40, "/whoami").finish())
-        assert len(app.status().ready()) == 3
+        app.wait_status(lambda now: len(now.ready()) == 3)
 
 
 @pytest.mark.parametrize("policy", ["node", "rr", "least", "hash"])
@@ -263,7 +263,7 @@ def test_second_signal_ends_at_once(start):
     app.signal(signal.SIGTERM)
     time.sleep(0.2)
     app.signal(signal.SIGTERM)
-    assert app.wait_exit(2) == 128 + signal.SIGTERM
+    assert app.wait_exit(5) == 128 + signal.SIGTERM
     assert outcomes(crowd.finish()) == {"reset": 10}
     assert not app.leftovers()
 
