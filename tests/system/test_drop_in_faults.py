@@ -104,7 +104,7 @@ def test_reload_under_load(start):
         load.wait_more(50)
     counts = outcomes(load.replies)
     assert set(counts) <= {"ok", "reset"}, counts
-    assert not before & set(app.workers())
+    app.wait_replaced(before)
 
 
 # --- giving the listener up ---

@@ -185,7 +185,7 @@ def test_reload_under_load(start):
             app.wait_status(lambda now: now.reloads == number)
         load.wait_more(100)
     assert outcomes(load.replies) == {"ok": len(load.replies)}
-    assert not before & set(app.workers())
+    app.wait_replaced(before)
     assert app.status().total("restarts") == 0
 
 
