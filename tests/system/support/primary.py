@@ -160,11 +160,15 @@ class App:
         os.kill(self.pid, number)
 
     def wait_exit(self, timeout=10):
-        """The exit code of the primary."""
+        """The exit code of the primary. All that was printed has been read then, unless something
+        that it left behind still has its output."""
         try:
-            return self.process.wait(timeout)
+            code = self.process.wait(timeout)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"no exit within {timeout} s\n{self.transcript()}") from None
+        for output in (self.stdout, self.stderr):
+            output.join(1)
+        return code
 
     def stop(self, timeout=10):
         self.signal(signal.SIGTERM)
