@@ -1,11 +1,13 @@
 """How a server accepts when it runs by itself, read from strace."""
 import collections
+import contextlib
 import os
 import re
 import signal
 import subprocess
 import time
 
+from support import procfs
 from support.clients import LOOPBACK, open_socket
 from support.wait import until
 
@@ -53,8 +55,18 @@ def describe(log):
     return f"`{call}` after `{wait}`" if wait else f"`{call}`, blocking"
 
 
+def descendants(pid):
+    found = [pid]
+    for one in found:
+        with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+            found += procfs.children(one)
+    return found[1:]
+
+
 def end(process, seconds=5):
-    """Ends the whole session; strace passes nothing on when it is killed."""
+    """Ends the whole session, and what began a session of its own; strace passes nothing on when it
+    is killed."""
+    traced = descendants(process.pid)
     for number in (signal.SIGTERM, signal.SIGKILL):
         try:
             os.killpg(process.pid, number)
@@ -62,3 +74,6 @@ def end(process, seconds=5):
         except (ProcessLookupError, subprocess.TimeoutExpired):
             continue
         time.sleep(0.05)
+    for pid in filter(procfs.alive, traced):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
