@@ -9,12 +9,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 FOLDERS = {
     "base": set(),
     "config": {"base"},
+    "daemon": {"base", "config", "http", "master", "policy"},
     "policy": {"base"},
     "ipc": {"base"},
     "http": {"base"},
     "master": {"base", "config", "ipc", "policy"},
     "worker": {"base", "http", "baton/worker.h"},
-    "cli": {"base", "config", "policy"},
+    "cli": {"base", "config", "http", "policy"},
 }
 PRELOAD = {path.name for path in (ROOT / "src" / "worker").glob("preload*.[ch]")} | {
     "system_call.h"}
@@ -23,14 +24,14 @@ PRELOAD_MAY = PROTOCOL | {"ipc/shared_bind.h"}
 FILES = {
     "worker/worker.c": {"baton/worker.h"} | PROTOCOL,
     **{f"worker/{name}": PRELOAD_MAY for name in PRELOAD},
-    "main.c": {"base", "cli", "master", "worker"},
+    "main.c": {"base", "cli", "daemon", "master", "worker"},
 }
 
 # Library header -> patterns of the files that may include it.
 LIBRARIES = {
-    "uv.h": [r"(config|policy|cli|http|master)/.*", r"ipc/node_channel\.[ch]", r"worker/serve.*"],
-    "jansson.h": [r"ipc/node_message.*\.c", r"master/status\.c"],
-    "http_parser.h": [r"http/request\.c"],
+    "uv.h": [r"(config|policy|cli|http|master|daemon)/.*", r"ipc/node_channel\.[ch]", r"worker/serve.*"],
+    "jansson.h": [r"ipc/node_message.*\.c", r"master/status\.c", r"(config|daemon|cli)/.*"],
+    "http_parser.h": [r"http/request\.c", r"http/client\.c"],
 }
 
 # Where libuv is there for its error codes alone: the calls that are no part of a loop.
