@@ -1,5 +1,6 @@
 #include "config/settings.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
@@ -16,6 +17,38 @@ int text_list_add(struct text_list *list, const char *text) {
         return UV_ENOMEM;
     list->count++;
     return 0;
+}
+
+static char **find_variable(const struct text_list *list, const char *name) {
+    size_t length = strlen(name);
+
+    for (size_t i = 0; i < list->count; i++)
+        if (strncmp(list->items[i], name, length) == 0 && list->items[i][length] == '=')
+            return &list->items[i];
+    return NULL;
+}
+
+int text_list_set_variable(struct text_list *list, const char *name, const char *value) {
+    char **place = find_variable(list, name);
+    char *text;
+    int result = 0;
+
+    if (asprintf(&text, "%s=%s", name, value) < 0)
+        return UV_ENOMEM;
+    if (!place) {
+        result = text_list_add(list, text);
+        free(text);
+        return result;
+    }
+    free(*place);
+    *place = text;
+    return 0;
+}
+
+const char *text_list_variable(const struct text_list *list, const char *name) {
+    char **place = find_variable(list, name);
+
+    return place ? *place + strlen(name) + 1 : NULL;
 }
 
 void text_list_clear(struct text_list *list) {
@@ -41,6 +74,11 @@ void settings_init(struct settings *settings) {
         .max_restarts = 16,
         .backoff_ms = 50,
         .autorestart = true,
+        .autostart = true,
+        .treekill = true,
+        .health = {.interval_ms = 10000, .timeout_ms = 5000, .failures = 3},
+        .max_log_size = 10 * 1024 * 1024,
+        .log_keep = 10,
         .listen_timeout_ms = 3000,
         .drain_timeout_ms = 8000,
         .kill_timeout_ms = 1600,
@@ -49,18 +87,49 @@ void settings_init(struct settings *settings) {
 }
 
 void settings_clear(struct settings *settings) {
-    free(settings->script);
-    free(settings->name);
-    free(settings->interpreter);
-    free(settings->cwd);
-    free(settings->listen);
-    free(settings->policy);
-    free(settings->uid);
-    free(settings->gid);
-    text_list_clear(&settings->args);
-    text_list_clear(&settings->interpreter_args);
-    text_list_clear(&settings->filter_env);
+    char *const texts[] = {
+        settings->script,       settings->name,         settings->interpreter,
+        settings->cwd,          settings->namespace,    settings->listen,
+        settings->policy,       settings->instance_var, settings->increment_var,
+        settings->cron_restart, settings->health.path,  settings->uid,
+        settings->gid,          settings->out_file,     settings->error_file,
+        settings->log_file,     settings->pid_file,     settings->log_date_format,
+    };
+    struct text_list *const lists[] = {
+        &settings->args,        &settings->interpreter_args, &settings->environment,
+        &settings->env,         &settings->filter_env,       &settings->depends_on,
+        &settings->watch_paths, &settings->ignore_watch,
+    };
+    unsigned references = settings->references;
+
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++)
+        free(texts[i]);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++)
+        text_list_clear(lists[i]);
     settings_init(settings);
+    settings->references = references;
+}
+
+struct settings *settings_create(void) {
+    struct settings *settings = malloc(sizeof *settings);
+
+    if (!settings)
+        return NULL;
+    settings_init(settings);
+    settings->references = 1;
+    return settings;
+}
+
+struct settings *settings_ref(struct settings *settings) {
+    settings->references++;
+    return settings;
+}
+
+void settings_unref(struct settings *settings) {
+    if (!settings || --settings->references > 0)
+        return;
+    settings_clear(settings);
+    free(settings);
 }
 
 char **settings_command(const struct settings *settings) {

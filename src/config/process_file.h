@@ -1,0 +1,43 @@
+/* Process files: one or more apps in a JSON, YAML or JavaScript file.
+ *
+ * JSON is relaxed_json.h's; YAML is read by its core schema; *.config.js, .cjs and .mjs are
+ * evaluated by the program `node` in PATH, in the file's directory. The top level is {apps: […]},
+ * an array of apps or one app. A file beside it named `deploy` at the top level is kept in each app
+ * for attribute_merge_env(). */
+#ifndef BATON_CONFIG_PROCESS_FILE_H
+#define BATON_CONFIG_PROCESS_FILE_H
+
+#include "config/settings.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define PROCESS_FILE_SIZE_MAX (8 * 1024 * 1024)
+#define PROCESS_FILE_APPS_MAX 4096
+
+/* Whether a target is meant as a process file, by its name alone: .json, .yml, .yaml, or
+ * .config.js, .config.cjs, .config.mjs. */
+bool process_file_is(const char *path);
+
+/* Gives the apps of a file: a new array of normalised objects (attribute_normalize()), each with an
+ * absolute `cwd`, relative ones being meant from the file's directory, which is also the default.
+ * `warnings` may be NULL. 0, or UV_ENOENT, UV_EACCES, UV_EISDIR, UV_E2BIG, UV_EINVAL (contents) or
+ * UV_ENOMEM, with a sentence in `error` that names the file. Blocks while `node` runs, at most 30
+ * seconds. */
+int process_file_load(const char *path, json_t **ret_apps, struct text_list *warnings,
+                      char error[SETTINGS_ERROR_MAX]);
+
+/* The same for a text in relaxed JSON, as from standard input; `directory`, absolute, stands for
+ * the file's. */
+int process_file_parse(const char *text, size_t length, const char *directory, json_t **ret_apps,
+                       struct text_list *warnings, char error[SETTINGS_ERROR_MAX]);
+
+/* Loads the file under --env `env_name` (may be NULL) and checks each app as a start would, but
+ * starts nothing. `problems` gets a sentence for each app that cannot work, naming it, or the one
+ * for the file; `warnings` gets the rest. Returns the number of apps, or a negative UV_E* when the
+ * file cannot be read or memory is out. */
+int process_file_validate(const char *path, const char *env_name, struct text_list *problems,
+                          struct text_list *warnings);
+
+#endif
