@@ -11,9 +11,8 @@
 #include "base/buffer.h"
 
 #include <jansson.h>
-#include <stdbool.h>
 
-/* Appends it, with "\n" at the end. `colour`: as {colors: true}. 0 or -ENOMEM. */
-int draw_pretty(struct buffer *out, const json_t *value, bool colour);
+/* Appends it, with "\n" at the end, never coloured, as in PM2. 0 or -ENOMEM. */
+int draw_pretty(struct buffer *out, const json_t *value);
 
 #endif
