@@ -1,0 +1,42 @@
+/* Tells a service manager how the daemon is: the protocol of sd_notify(3), a datagram of lines to
+ * the socket that NOTIFY_SOCKET names. Without that variable everything here does nothing.
+ *
+ * start/close(cb). Nothing waits: a message that the manager's socket has no room for is lost. */
+#ifndef BATON_DAEMON_NOTIFY_H
+#define BATON_DAEMON_NOTIFY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <uv.h>
+
+#define NOTIFY_STATUS_MAX 256
+
+struct notify {
+    int descriptor; /* -1: nobody wants to know */
+    struct sockaddr_un address;
+    socklen_t length;
+    uv_timer_t watchdog;  /* sends WATCHDOG=1 at half of the time that the manager allows */
+    uint64_t watchdog_ms; /* 0: no watchdog */
+    void (*on_closed)(void *owner);
+    void *owner;
+};
+
+/* Reads NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, and takes them out of the environment, so
+ * that no worker talks to the manager in our name. The watchdog begins at once: it tells that this
+ * loop turns. 0, or UV_E* when the address cannot be used; then nothing is left open. */
+int notify_start(struct notify *notify, uv_loop_t *loop);
+
+/* Each 0, or a UV_E* when the manager could not be told, which is no reason to stop. `status` is
+ * one line for people, or NULL; control bytes in it become blanks. */
+int notify_ready(const struct notify *notify, const char *status); /* with MAINPID */
+int notify_reloading(const struct notify *notify); /* then notify_ready() once more */
+int notify_stopping(const struct notify *notify, const char *status);
+int notify_status(const struct notify *notify, const char *status);
+/* Allows `ms` more for a start or stop that goes on. */
+int notify_extend(const struct notify *notify, uint64_t ms);
+
+void notify_close(struct notify *notify, void (*on_closed)(void *owner), void *owner);
+
+#endif
