@@ -46,7 +46,7 @@ struct app_options {
     struct rlimit worker_descriptors;
     int descriptor_limit;           /* accept clients only below this number */
     struct connection_watch *watch; /* NULL where the kernel does not tell of closed connections */
-    struct output *output;          /* NULL: workers write to our output themselves */
+    struct output_sink *output;     /* NULL: workers write to our output themselves */
     int input;
     const char *preload;      /* the preload library; NULL where workers do without */
     struct identity identity; /* whom workers run as */

@@ -20,7 +20,7 @@
 #include "master/identity.h"
 #include "master/listener.h"
 #include "master/member.h"
-#include "master/output.h"
+#include "master/output_source.h"
 #include "master/process_sockets.h"
 #include "master/seccomp_supervisor.h"
 #include "master/trace.h"
@@ -103,7 +103,7 @@ struct child_options {
     uint64_t serial;           /* unique among the workers of this master */
     const char *socket_name;   /* of the worker socket */
     struct rlimit descriptors; /* what the worker gets as its limit */
-    struct output *output; /* prefixes its lines; NULL: it writes to our standard output itself */
+    struct output_sink *output; /* takes what it prints; NULL: it has our standard output itself */
     const struct child_language *language; /* NULL: it gets no channel */
     const char *preload;                   /* library to be loaded into it, or NULL */
     struct listener *inherits;             /* it is given this one's socket; or NULL */
@@ -149,8 +149,8 @@ struct child {
     uv_timer_t timer; /* listen timeout; then the steps of draining */
     enum child_timer_step timer_step;
     uint64_t drain_until_ms; /* while the step is CHILD_TIMER_IDLE or CHILD_TIMER_ORPHANS */
-    struct output_source output;
-    struct output_source error;
+    struct output_source *output; /* NULL when it has our standard output itself, or it has ended */
+    struct output_source *error;
     unsigned open_handles; /* what must be closed before the memory may go */
 
     uint64_t stuck_total;   /* how often it held a client past the soft limit … */

@@ -166,6 +166,29 @@ static void on_timer_closed(uv_handle_t *handle) {
     child_handle_closed(handle->data);
 }
 
+/* What it prints is the sink's: these outlive the child when a descendant goes on printing. */
+static int start_output(struct child *child, struct output_sink *sink,
+                        struct start_descriptors *descriptors) {
+    struct output_origin origin = {.slot = child->slot};
+    int result =
+        output_source_start(&child->output, child->loop, sink, descriptors->output[0], &origin);
+
+    if (result < 0)
+        return result;
+    descriptors->output[0] = -1;
+    origin.error = true;
+    result = output_source_start(&child->error, child->loop, sink, descriptors->error[0], &origin);
+    if (result == 0)
+        descriptors->error[0] = -1;
+    return result;
+}
+
+static void release_output(struct output_source **source) {
+    if (*source)
+        output_source_release(*source);
+    *source = NULL;
+}
+
 /* Our sides become handles of the loop. Each that started is closed by child_close_handles(). */
 static int start_handles(struct child *child, const struct child_options *options,
                          struct start_descriptors *descriptors) {
@@ -183,21 +206,7 @@ static int start_handles(struct child *child, const struct child_options *option
         child->has_channel = true;
         child->open_handles++;
     }
-    if (!options->output)
-        return 0;
-    result = output_source_start(&child->output, child->loop, options->output,
-                                 descriptors->output[0], child->slot, false);
-    if (result < 0)
-        return result;
-    descriptors->output[0] = -1;
-    child->open_handles++;
-    result = output_source_start(&child->error, child->loop, options->output, descriptors->error[0],
-                                 child->slot, true);
-    if (result < 0)
-        return result;
-    descriptors->error[0] = -1;
-    child->open_handles++;
-    return 0;
+    return options->output ? start_output(child, options->output, descriptors) : 0;
 }
 
 /* The memory goes with the last of them. */
@@ -208,10 +217,8 @@ void child_close_timer(struct child *child) {
 void child_close_handles(struct child *child) {
     if (child->has_channel)
         node_channel_close(&child->channel, child_handle_closed);
-    if (child->output.descriptor >= 0)
-        output_source_close(&child->output, child_handle_closed, child);
-    if (child->error.descriptor >= 0)
-        output_source_close(&child->error, child_handle_closed, child);
+    release_output(&child->output);
+    release_output(&child->error);
     if (child->supervised)
         seccomp_supervisor_close(&child->supervisor, child_handle_closed);
 }
@@ -233,8 +240,6 @@ static struct child *child_create(const struct child_options *options,
     child->slot = options->slot;
     child->serving = options->serving && !options->settings->wait_ready;
     child->started_ms = clock_ms();
-    child->output.descriptor = -1;
-    child->error.descriptor = -1;
     return child;
 }
 
@@ -278,6 +283,10 @@ int child_start(struct child **ret_child, const struct child_options *options,
         child_close_handles(child);
         child_close_timer(child);
         return result;
+    }
+    if (child->output) {
+        child->output->origin.pid = child->pid;
+        child->error->origin.pid = child->pid;
     }
     child->timer_step = CHILD_TIMER_LISTEN;
     uv_timer_start(&child->timer, child_on_timer, options->settings->listen_timeout_ms, 0);

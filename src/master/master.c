@@ -133,6 +133,7 @@ static void close_all(struct master *master) {
     for (size_t i = 0; i < SIGNAL_COUNT; i++)
         uv_close((uv_handle_t *)&master->signals[i], NULL);
     worker_socket_close(&master->worker_socket, NULL);
+    output_sink_close(&master->output.sink, NULL, NULL);
     if (master->watching)
         connection_watch_close(&master->watch, NULL, NULL);
 }
@@ -303,7 +304,7 @@ static int start_app(struct master *master, int descriptor_limit) {
         .worker_descriptors = master->descriptors,
         .descriptor_limit = descriptor_limit,
         .watch = master->watching ? &master->watch : NULL,
-        .output = output_captures(&master->output) ? &master->output : NULL,
+        .output = output_captures(&master->output) ? &master->output.sink : NULL,
         .input = master->null_input,
         .preload = wants_library(master->settings) ? master->library : NULL,
         .identity = master->identity};

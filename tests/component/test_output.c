@@ -1,5 +1,6 @@
 /* Our standard output and error are pipes here, which the test reads as slowly as it likes. */
 #include "master/output.h"
+#include "master/output_source.h"
 
 #include "component/loop.h"
 
@@ -10,7 +11,7 @@
 #include <unistd.h>
 
 static struct output output;
-static struct output_source source;
+static struct output_source *source;
 static int worker;     /* what the worker writes to */
 static int readers[2]; /* of our output and error */
 static int saved[2];
@@ -19,7 +20,7 @@ static size_t length;
 static bool closed;
 
 static void on_closed(void *owner) {
-    assert_ptr_equal(owner, &source);
+    assert_ptr_equal(owner, &output);
     closed = true;
 }
 
@@ -47,6 +48,7 @@ static void restore(void) {
 }
 
 static void start_source(uint32_t slot, bool error) {
+    struct output_origin origin = {.slot = slot, .error = error};
     int ends[2];
 
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
@@ -54,12 +56,13 @@ static void start_source(uint32_t slot, bool error) {
     assert_int_equal(fcntl(ends[1], F_SETFL, O_NONBLOCK), 0);
     worker = ends[1];
     assert_true(fcntl(worker, F_SETPIPE_SZ, 65536) > 0);
-    assert_int_equal(output_source_start(&source, &loop, &output, ends[0], slot, error), 0);
+    assert_int_equal(output_source_start(&source, &loop, &output.sink, ends[0], &origin), 0);
 }
 
 static int set_up(void **state) {
     signal(SIGPIPE, SIG_IGN);
-    output = (struct output){.prefix = true};
+    output_init(&output, false, false);
+    output.prefix = true;
     length = 0;
     closed = false;
     text = calloc(1, 4 << 20);
@@ -88,7 +91,7 @@ static void pass_on(int index) {
 }
 
 static void close_source(void) {
-    output_source_close(&source, on_closed, &source);
+    output_sink_close(&output.sink, on_closed, &output);
     while (!closed)
         loop_run(1);
 }
@@ -149,7 +152,8 @@ static void test_a_time_comes_first(void **state) {
     char rest[32];
 
     (void)state;
-    output = (struct output){.time = true};
+    output.prefix = false;
+    output.time = true;
     redirect();
     start_source(1, false);
     assert_int_equal(write(worker, "x\n", 2), 2);
@@ -172,6 +176,8 @@ static void check_long_line(size_t size) {
     line[size] = '\n';
     length = 0;
     closed = false;
+    output_init(&output, false, false);
+    output.prefix = true;
     redirect();
     start_source(7, false);
     for (size_t written = 0; written <= size;) {
@@ -180,7 +186,7 @@ static void check_long_line(size_t size) {
         written += count > 0 ? (size_t)count : 0;
         loop_run(1);
         read_output(0);
-        assert_true(source.line.capacity <= 262144); /* bounded memory */
+        assert_true(source->line.capacity <= 262144); /* bounded memory */
     }
     for (int i = 0; i < 50; i++) {
         loop_run(3);
