@@ -31,9 +31,9 @@
 #define HOME_SOCKET_MAX 108              /* sizeof sockaddr_un.sun_path, with the NUL */
 #define HOME_FILE_MAX   (PATH_MAX + 256) /* more than any path of a home */
 
-/* Makes the home and its directories where they are missing, each 0700, parents too, and refuses
- * what another user owns or may write to: whoever can write there commands the daemon. 0, or a
- * UV_E* with a sentence in `error`. */
+/* Makes the home and its directories where they are missing, each 0700, parents too. What is there
+ * already must be our own, and others lose the right to write to it: whoever can write there
+ * commands the daemon. 0, or a UV_E* with a sentence in `error`. */
 int home_create(const char *home, char error[HOME_ERROR_MAX]);
 
 /* An app's name as part of a file's name: '/', control bytes and DEL become '_', so does a dot in
