@@ -13,7 +13,7 @@ import subprocess
 
 import pytest
 
-from support.fixtures import certificate, start  # noqa: F401 (fixtures)
+from support.fixtures import certificate, home, start  # noqa: F401 (fixtures)
 from support.primary import BATON
 
 TEST_SECONDS = 45

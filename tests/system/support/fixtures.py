@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 
+from .daemon import Home
 from .primary import App
 
 
@@ -21,6 +22,14 @@ def start(tmp_path):
     yield start_app
     for app in reversed(apps):
         app.close()
+
+
+@pytest.fixture
+def home():
+    """A Home (see there) without a daemon: the first command that needs one starts it."""
+    one = Home()
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,4 @@
+// Runs, and serves nobody.
+'use strict';
+console.log('idle');
+setInterval(() => {}, 1000);
