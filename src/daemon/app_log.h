@@ -1,0 +1,100 @@
+/* What an app's workers print: the sink that writes it to log files and tells whoever follows.
+ *
+ * Each slot has an out and an error file, and a combined one where log_file is set; merge_logs, or
+ * paths that are equal, make several share one file, and then whole lines go there. Files are named
+ * and formatted by the app's settings, written by log_file.h, and exist from the start.
+ *
+ * Lines are announced only while somebody follows, and cut only for those and for formats: raw
+ * output that nobody follows is written as it was read. A line longer than OUTPUT_HELD_MAX is
+ * written and announced in pieces. The last 4 KiB of each slot are kept, for failure reports. It
+ * never slows a worker.
+ *
+ * start/close(callback). Settings, home and name are the caller's and outlive it. */
+#ifndef BATON_DAEMON_APP_LOG_H
+#define BATON_DAEMON_APP_LOG_H
+
+#include "base/buffer.h"
+#include "base/list.h"
+#include "config/settings.h"
+#include "daemon/log_file.h"
+#include "master/output_sink.h"
+
+#include <limits.h>
+#include <uv.h>
+
+#define APP_LOG_LAST_LINES 20
+
+struct app_log_slot;
+
+/* A line as it is announced: UTF-8, whatever the worker printed. */
+struct log_line {
+    uint32_t slot;
+    bool error;
+    int64_t time_ms;  /* since 1970 */
+    const char *text; /* without newline and not terminated, valid during the call */
+    size_t length;
+};
+
+enum app_log_kind { APP_LOG_OUT, APP_LOG_ERROR, APP_LOG_COMBINED, APP_LOG_KINDS };
+
+struct app_log_options {
+    uv_loop_t *loop;
+    const struct settings *settings;
+    const char *home;
+    const char *name; /* of the app */
+    uint64_t rest_ms; /* after which rotated files are compressed; 0: the default, 30 s */
+    /* The number of a slot's process (pm_id), which is in names of files and in JSON. */
+    uint32_t (*process_id)(void *owner, uint32_t slot);
+    void (*on_line)(void *owner, const struct log_line *line);
+    void (*on_problem)(void *owner, const struct log_problem *problem); /* or NULL; seldom */
+    void *owner;
+};
+
+struct app_log {
+    struct output_sink sink;
+    struct app_log_options options;
+    uv_timer_t timer; /* until rotated files are compressed */
+    struct app_log_slot **slots;
+    uint32_t slot_count;
+    struct list files;
+    bool several; /* slots have files of their own, with the process's number */
+    bool followed;
+    char *date_format;   /* owned; NULL: none */
+    struct buffer lines; /* being formatted */
+    struct buffer text;  /* being announced */
+    void (*on_closed)(void *owner);
+    void *owner;
+};
+
+/* Opens the files of the slots that the settings ask for. 0 or UV_ENOMEM. */
+int app_log_start(struct app_log *log, const struct app_log_options *options);
+
+/* Closes the sources that are left, with what they still have to say, then the files. */
+void app_log_close(struct app_log *log, void (*on_closed)(void *owner), void *owner);
+
+/* Other settings of the same app: files get the names and formats of these from now on. 0 or
+ * UV_ENOMEM, with the old settings in force. */
+int app_log_configure(struct app_log *log, const struct settings *settings);
+
+/* The app has so many slots now: files of new ones are opened. A slot that has one without a
+ * process's number in its name keeps that. 0 or UV_ENOMEM. */
+int app_log_resize(struct app_log *log, uint32_t slots);
+
+/* Whether lines are announced. */
+void app_log_follow(struct app_log *log, bool followed);
+
+/* Empties the files and removes their predecessors. */
+void app_log_flush(struct app_log *log);
+
+/* Opens the files anew. */
+void app_log_reopen(struct app_log *log);
+
+/* A slot's file: 0 with its absolute path, UV_ENOENT where there is none, or UV_ENAMETOOLONG. */
+int app_log_path(const struct app_log *log, uint32_t slot, enum app_log_kind kind,
+                 char path[PATH_MAX]);
+
+/* Appends at most APP_LOG_LAST_LINES lines that the slot's workers have printed last, each with its
+ * newline, as UTF-8. 0 or -ENOMEM. */
+int app_log_last_lines(const struct app_log *log, uint32_t slot, struct buffer *text);
+
+#endif
