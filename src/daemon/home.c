@@ -153,18 +153,3 @@ void home_remove_pids(const char *home) {
             unlinkat(dirfd(directory), entry->d_name, 0);
     closedir(directory);
 }
-
-int home_socket_path(const char *home, char ret_path[HOME_SOCKET_MAX], int *ret_directory) {
-    int descriptor;
-
-    if (home_file(home, HOME_CONTROL_SOCKET, ret_path, HOME_SOCKET_MAX) == 0) {
-        *ret_directory = -1;
-        return 0;
-    }
-    descriptor = open(home, O_PATH | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0)
-        return uv_translate_sys_error(errno);
-    snprintf(ret_path, HOME_SOCKET_MAX, "/proc/self/fd/%d/%s", descriptor, HOME_CONTROL_SOCKET);
-    *ret_directory = descriptor;
-    return 0;
-}

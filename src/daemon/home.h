@@ -26,10 +26,9 @@
 #define HOME_PIDS    "pids"
 #define HOME_WORKERS "workers"
 
-#define HOME_ERROR_MAX  512
-#define HOME_NAME_MAX   128              /* bytes of an app's name that get into a file's name */
-#define HOME_SOCKET_MAX 108              /* sizeof sockaddr_un.sun_path, with the NUL */
-#define HOME_FILE_MAX   (PATH_MAX + 256) /* more than any path of a home */
+#define HOME_ERROR_MAX 512
+#define HOME_NAME_MAX  128              /* bytes of an app's name that get into a file's name */
+#define HOME_FILE_MAX  (PATH_MAX + 256) /* more than any path of a home */
 
 /* Makes the home and its directories where they are missing, each 0700, parents too. What is there
  * already must be our own, and others lose the right to write to it: whoever can write there
@@ -55,11 +54,5 @@ void home_remove_pid(const char *path);
 /* Removes every pids/NAME-ID.pid: for a daemon that has just taken the lock, whose workers are yet
  * to be started. */
 void home_remove_pids(const char *home);
-
-/* How HOME/control.sock is called in bind(2) and connect(2), where a path has at most 107 bytes. A
- * longer one goes by way of the directory, /proc/self/fd/N/control.sock, and *ret_directory is the
- * descriptor N, which the caller closes after bind or connect; else *ret_directory is -1. 0,
- * UV_ENOENT when there is no such home, or another UV_E*. */
-int home_socket_path(const char *home, char ret_path[HOME_SOCKET_MAX], int *ret_directory);
 
 #endif

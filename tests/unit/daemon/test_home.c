@@ -8,12 +8,9 @@
 #include <string.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -181,59 +178,6 @@ static void test_pid_files(void **state) {
     home_remove_pid(path);
 }
 
-static struct sockaddr_un address_of(const char *path) {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-
-    assert_true(strlen(path) < sizeof address.sun_path);
-    strcpy(address.sun_path, path);
-    return address;
-}
-
-/* A server's bind and a client's connect, each by its own name of the same socket. */
-static void talk(const char *home) {
-    int server = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    int client = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    char path[HOME_SOCKET_MAX];
-    struct sockaddr_un address;
-    int directory;
-
-    assert_int_equal(home_socket_path(home, path, &directory), 0);
-    address = address_of(path);
-    assert_int_equal(bind(server, (struct sockaddr *)&address, sizeof address), 0);
-    if (directory >= 0)
-        close(directory);
-    assert_int_equal(listen(server, 1), 0);
-    assert_int_equal(home_socket_path(home, path, &directory), 0);
-    address = address_of(path);
-    assert_int_equal(connect(client, (struct sockaddr *)&address, sizeof address), 0);
-    if (directory >= 0)
-        close(directory);
-    close(client);
-    close(server);
-}
-
-static void test_a_socket_path_of_any_length(void **state) {
-    char home[PATH_MAX];
-    char long_name[200];
-    char path[HOME_SOCKET_MAX];
-    int directory;
-
-    (void)state;
-    assert_int_equal(home_create(folder, error), 0);
-    assert_int_equal(home_socket_path(folder, path, &directory), 0);
-    assert_string_equal(path, below("control.sock"));
-    assert_int_equal(directory, -1);
-    talk(folder);
-    memset(long_name, 'l', sizeof long_name);
-    long_name[199] = '\0';
-    strcpy(home, below(long_name));
-    assert_int_equal(home_socket_path(home, path, &directory), UV_ENOENT);
-    assert_int_equal(home_create(home, error), 0);
-    talk(home);
-    strcat(home, "/control.sock");
-    assert_int_equal(access(home, F_OK), 0);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -246,7 +190,6 @@ int main(void) {
         cmocka_unit_test(test_two_names_never_share_a_file),
         cmocka_unit_test(test_a_long_name_is_cut_between_characters),
         TEST(pid_files),
-        TEST(a_socket_path_of_any_length),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
