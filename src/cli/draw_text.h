@@ -16,6 +16,7 @@
 struct draw_style {
     unsigned columns; /* of the terminal; 0: no limit */
     bool terminal;    /* a person looks at it now */
+    bool redraws;     /* the cursor can be moved back: a line can be drawn again in its place */
     bool colour;
     bool utf8; /* box drawing and other characters beyond ASCII can be shown */
 };
