@@ -28,12 +28,26 @@ static void on_poll_closed(uv_handle_t *handle) {
     free(handle->data);
 }
 
+static bool is_streaming(const struct http_connection *connection) {
+    return connection->stream.events != NULL;
+}
+
+static void tell_gone(struct http_connection *connection) {
+    const struct http_stream_events *events = connection->stream.events;
+
+    connection->stream.events = NULL;
+    if (events && events->gone)
+        events->gone(connection->stream.owner);
+    if (connection->gone)
+        connection->gone(connection->gone_context);
+}
+
 void http_connection_close(struct http_connection *connection) {
     struct http_server *server = connection->server;
 
     list_remove(&connection->node);
-    if (connection->gone)
-        connection->gone(connection->gone_context);
+    server->memory -= connection->memory;
+    tell_gone(connection);
     if (connection->polled)
         uv_close((uv_handle_t *)&connection->poll, on_poll_closed);
     close(connection->socket);
@@ -45,10 +59,22 @@ void http_connection_close(struct http_connection *connection) {
     http_server_connection_closed(server);
 }
 
+/* Brings the server's count of held bytes up to date. */
+static void account(struct http_connection *connection) {
+    size_t held = buffer_length(&connection->input) + buffer_length(&connection->output.bytes);
+    size_t body = 0;
+
+    if (connection->request)
+        (void)http_request_body(connection->request, &body);
+    connection->server->memory += held + body - connection->memory;
+    connection->memory = held + body;
+}
+
 /* Waits for `events`, none of them for 0. Closes the connection when that is not possible. */
 static void watch(struct http_connection *connection, int events) {
     int status = 0;
 
+    account(connection);
     if (connection->watched == events)
         return;
     connection->watched = events;
@@ -90,42 +116,87 @@ static int add_body(struct http_connection *connection, const struct http_respon
     return wanted ? buffer_append(&output->bytes, response->body, response->length) : 0;
 }
 
-static void add_response(struct http_connection *connection, const struct http_response *response,
-                         bool head_only) {
-    struct http_server *server = connection->server;
+static void add_head(struct http_connection *connection, const struct http_response *response,
+                     bool open_ended) {
     bool keep_alive = !connection->closing;
     struct http_response_frame frame = {
-        .date = http_server_date(server),
+        .date = http_server_date(connection->server),
         .minor_version = http_request_minor_version(connection->request),
         .keep_alive = keep_alive,
+        .open_ended = open_ended,
     };
 
-    if (keep_alive)
+    if (keep_alive || open_ended)
         set_no_delay(connection);
     if (http_response_head(&connection->output.bytes, response, &frame) < 0)
         connection->failed = true;
+}
+
+static void add_response(struct http_connection *connection, const struct http_response *response,
+                         bool head_only) {
+    add_head(connection, response, false);
     if (add_body(connection, response, !head_only && http_status_has_body(response->status)) < 0)
         connection->failed = true;
     connection->served = true;
     connection->answered = true;
-    server->answered++;
+    connection->server->answered++;
 }
 
-static void resume(struct http_connection *connection);
+/* Which events matter while the handler works or its stream is open: room for what waits, and the
+ * end of the client. Whoever has closed only its sending side would be reported again and again:
+ * then a watch for urgent data, which comes with errors and hang-ups for free. */
+static int handling_events(const struct http_connection *connection) {
+    bool waiting = is_streaming(connection) && buffer_length(&connection->output.bytes) > 0;
+
+    return (waiting ? UV_WRITABLE : 0) | (connection->client_shut ? UV_PRIORITIZED : UV_DISCONNECT);
+}
+
+/* While run() is on the stack it sends; otherwise the loop does. The watch exists by then, as there
+ * was something to wait for, so this never closes the connection. */
+void http_connection_wake(struct http_connection *connection) {
+    if (!connection->running)
+        watch(connection, connection->handling ? handling_events(connection) : UV_WRITABLE);
+}
+
+void http_connection_answered(struct http_connection *connection) {
+    connection->handling = false;
+    connection->gone = NULL;
+    if (!connection->running)
+        enter(connection, HTTP_PHASE_WRITING);
+    http_connection_wake(connection);
+}
 
 void http_connection_respond(struct http_connection *connection,
                              const struct http_response *response) {
     const struct http_request *request = connection->request;
 
-    assert(connection->handling);
-    connection->handling = false;
-    connection->gone = NULL;
+    assert(connection->handling && !is_streaming(connection));
     connection->client_closes = !http_request_keep_alive(request);
     connection->closing = connection->client_closes || connection->server->draining;
     connection->linger = !connection->client_closes;
     add_response(connection, response, http_request_is(request, "HEAD"));
-    if (!connection->running)
-        resume(connection);
+    http_connection_answered(connection);
+}
+
+void http_connection_begin_stream(struct http_connection *connection,
+                                  const struct http_response *head) {
+    const struct http_request *request = connection->request;
+    bool head_only = http_request_is(request, "HEAD");
+    bool chunked = http_request_minor_version(request) > 0;
+
+    assert(connection->handling && !is_streaming(connection));
+    connection->client_closes = !http_request_keep_alive(request);
+    connection->closing =
+        connection->client_closes || connection->server->draining || head_only || !chunked;
+    connection->linger = !connection->client_closes;
+    connection->stream = (struct http_stream){
+        .connection = connection,
+        .chunked = chunked,
+        .head_only = head_only,
+    };
+    add_head(connection, head, true);
+    connection->served = true;
+    connection->server->answered++;
 }
 
 /* The short text of a failure; the buffer holds it while the response is in use. */
@@ -158,7 +229,10 @@ struct http_server *http_connection_server(const struct http_connection *connect
 /* Answers what is no proper request, and ends the connection. */
 static void refuse(struct http_connection *connection, int status) {
     char text[64];
-    struct http_response response = failure(status, text, sizeof text);
+    const struct http_server *server = connection->server;
+    struct http_response response = server->handler->refusal
+                                        ? server->handler->refusal(server->owner, status)
+                                        : failure(status, text, sizeof text);
 
     connection->closing = true;
     connection->client_closes = false;
@@ -204,6 +278,13 @@ static bool prepare_request(struct http_connection *connection) {
     return connection->request != NULL;
 }
 
+static bool is_memory_short(struct http_connection *connection) {
+    const struct http_server *server = connection->server;
+
+    account(connection);
+    return server->options.memory_max > 0 && server->memory > server->options.memory_max;
+}
+
 /* Feeds one request and acts on where that leads. Returns how many bytes it took. */
 static size_t take_request(struct http_connection *connection, const char *bytes, size_t length) {
     enum http_request_state state;
@@ -221,10 +302,12 @@ static size_t take_request(struct http_connection *connection, const char *bytes
         if (state == HTTP_REQUEST_HEAD && !accept_head(connection, total < length))
             state = HTTP_REQUEST_BAD;
     } while (state == HTTP_REQUEST_HEAD);
-    if (state == HTTP_REQUEST_COMPLETE)
-        dispatch(connection);
     if (state == HTTP_REQUEST_BAD)
         refuse(connection, http_request_status(connection->request));
+    else if (is_memory_short(connection))
+        refuse(connection, 503);
+    else if (state == HTTP_REQUEST_COMPLETE)
+        dispatch(connection);
     return total;
 }
 
@@ -289,14 +372,31 @@ static void finish(struct http_connection *connection) {
     watch(connection, UV_READABLE);
 }
 
+/* The handler works, or its stream is open. */
+static void wait_for_handler(struct http_connection *connection) {
+    struct http_stream *stream = &connection->stream;
+
+    if (connection->phase != HTTP_PHASE_HANDLING)
+        enter(connection, HTTP_PHASE_HANDLING);
+    watch(connection, handling_events(connection));
+    if (!is_streaming(connection) || !stream->refused ||
+        http_stream_waiting(stream) > HTTP_STREAM_WAITING_MAX / 2)
+        return;
+    stream->refused = false;
+    if (stream->events->on_room)
+        stream->events->on_room(stream->owner);
+}
+
 /* Decides what to wait for, after run() has done what could be done. */
 static void settle(struct http_connection *connection, int status, const char *rest,
                    size_t length) {
-    if (connection->failed || (status < 0 && status != -EAGAIN)) {
+    bool head_sent = status == 0 && is_streaming(connection) && connection->stream.head_only;
+
+    if (connection->failed || (status < 0 && status != -EAGAIN) || head_sent) {
         http_connection_close(connection);
         return;
     }
-    if (status == 0 && connection->closing) {
+    if (status == 0 && connection->closing && !connection->handling) {
         finish(connection);
         return;
     }
@@ -304,17 +404,15 @@ static void settle(struct http_connection *connection, int status, const char *r
         http_connection_close(connection);
         return;
     }
-    if (status == -EAGAIN) {
+    if (status == -EAGAIN && !is_streaming(connection)) {
         enter(connection, HTTP_PHASE_WRITING);
         watch(connection, UV_WRITABLE);
         return;
     }
-    if (connection->handling) {
-        enter(connection, HTTP_PHASE_HANDLING);
-        watch(connection, UV_DISCONNECT);
-        return;
-    }
-    watch_for_input(connection);
+    if (connection->handling)
+        wait_for_handler(connection);
+    else
+        watch_for_input(connection);
 }
 
 /* Takes requests and sends answers until something has to be waited for. The connection may be gone
@@ -351,14 +449,27 @@ static void resume(struct http_connection *connection) {
 
 /* --- Input --- */
 
-/* Reads once. False when nothing is there; after true the connection may be gone. */
-static bool read_once(struct http_connection *connection) {
-    char *scratch = connection->server->scratch;
+/* The memory that is read to; NULL when there is none. A server without clients has not got it. */
+static char *scratch_of(struct http_server *server) {
+    if (!server->scratch)
+        server->scratch = malloc(HTTP_SCRATCH_SIZE);
+    return server->scratch;
+}
+
+static ssize_t receive(const struct http_connection *connection, char *scratch) {
     ssize_t length;
 
     do
         length = recv(connection->socket, scratch, HTTP_SCRATCH_SIZE, 0);
     while (length < 0 && errno == EINTR);
+    return length;
+}
+
+/* Reads once. False when nothing is there; after true the connection may be gone. */
+static bool read_once(struct http_connection *connection) {
+    char *scratch = scratch_of(connection->server);
+    ssize_t length = scratch ? receive(connection, scratch) : 0;
+
     if (length < 0 && errno == EAGAIN)
         return false;
     if (length <= 0)
@@ -373,10 +484,17 @@ static bool read_once(struct http_connection *connection) {
 static void check_client(struct http_connection *connection) {
     struct pollfd poll_client = {.fd = connection->socket};
 
-    if (poll(&poll_client, 1, 0) > 0 && (poll_client.revents & (POLLERR | POLLHUP)))
+    if (poll(&poll_client, 1, 0) > 0 && (poll_client.revents & (POLLERR | POLLHUP))) {
         http_connection_close(connection);
-    else
-        watch(connection, 0);
+        return;
+    }
+    /* A second time it is urgent data, which nobody here reads: no more of it. */
+    if (connection->client_shut) {
+        watch(connection, handling_events(connection) & UV_WRITABLE);
+        return;
+    }
+    connection->client_shut = true;
+    watch(connection, handling_events(connection));
 }
 
 static void on_poll(uv_poll_t *poll, int status, int events) {
@@ -388,7 +506,7 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
         resume(connection);
     else if (events & UV_READABLE)
         (void)read_once(connection);
-    else if (events & UV_DISCONNECT)
+    else if (events & (UV_DISCONNECT | UV_PRIORITIZED))
         check_client(connection);
 }
 

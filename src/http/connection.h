@@ -19,8 +19,8 @@ struct http_connection;
 struct http_server;
 
 /* Answers the request that the handler was given; exactly once for each. For HEAD the body is left
- * out, and its file closed. The connection and the request may be gone when it returns, unless the
- * handler is still running. */
+ * out, and its file closed. From within the handler it is sent when the handler returns, later by
+ * the loop: the call itself never ends the connection. Not to be called twice for one request. */
 void http_connection_respond(struct http_connection *connection,
                              const struct http_response *response);
 

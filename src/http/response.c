@@ -80,6 +80,18 @@ static char *put_connection(char *end, const struct http_response_frame *frame) 
     return frame->minor_version == 0 ? put_header(end, "Connection", "keep-alive") : end;
 }
 
+/* How the reader finds the body's end. */
+static char *put_framing(char *end, const struct http_response *response,
+                         const struct http_response_frame *frame) {
+    if (!http_status_has_body(response->status))
+        return end;
+    if (frame->open_ended)
+        return frame->minor_version == 0 ? end : put_header(end, "Transfer-Encoding", "chunked");
+    end = put(end, "Content-Length: ");
+    end = put_number(end, response->length);
+    return put(end, "\r\n");
+}
+
 /* At least as much room as the header block takes. */
 static size_t room_needed(const struct http_response *response) {
     size_t size = FIXED_SIZE;
@@ -107,11 +119,7 @@ int http_response_head(struct buffer *out, const struct http_response *response,
     end = put_header(end, "Date", frame->date);
     if (response->content_type)
         end = put_header(end, "Content-Type", response->content_type);
-    if (http_status_has_body(response->status)) {
-        end = put(end, "Content-Length: ");
-        end = put_number(end, response->length);
-        end = put(end, "\r\n");
-    }
+    end = put_framing(end, response, frame);
     end = put_header(end, "X-Content-Type-Options", "nosniff");
     for (size_t i = 0; i < response->header_count; i++)
         if (response->headers[i].value)

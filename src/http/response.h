@@ -32,14 +32,15 @@ struct http_response_frame {
     const char *date;  /* as http_date_format() writes it */
     int minor_version; /* of the request */
     bool keep_alive;   /* the connection stays open afterwards */
+    bool open_ended;   /* of unknown length: chunked, or for 1.0 up to the connection's end */
 };
 
 /* "Not Found" for 404; "Unknown" for a number without a name. */
 const char *http_reason(int status);
 
 /* Appends status line, headers and the empty line: Date, Content-Type, Content-Length (unless the
- * status has no body), X-Content-Type-Options, the further headers, Connection. 0 or -ENOMEM with
- * the buffer unchanged. */
+ * status has no body; Transfer-Encoding where the length is open), X-Content-Type-Options, the
+ * further headers, Connection. 0 or -ENOMEM with the buffer unchanged. */
 int http_response_head(struct buffer *out, const struct http_response *response,
                        const struct http_response_frame *frame);
 

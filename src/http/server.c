@@ -17,26 +17,20 @@ const struct http_server_options http_server_default_options = {
     .drain_grace_ms = 1000,
 };
 
-int http_server_init(struct http_server *server, uv_loop_t *loop,
-                     const struct http_handler *handler, void *owner,
-                     const struct http_server_options *options) {
-    char *scratch = malloc(HTTP_SCRATCH_SIZE);
-
-    if (!scratch)
-        return UV_ENOMEM;
+void http_server_init(struct http_server *server, uv_loop_t *loop,
+                      const struct http_handler *handler, void *owner,
+                      const struct http_server_options *options) {
     *server = (struct http_server){
         .loop = loop,
         .handler = handler,
         .owner = owner,
         .options = *options,
-        .scratch = scratch,
         .date_second = -1,
     };
     for (int phase = 0; phase < HTTP_PHASES; phase++)
         list_init(&server->phases[phase]);
     uv_timer_init(loop, &server->ticker);
     server->ticker.data = server;
-    return 0;
 }
 
 /* How long a connection may stay in a phase. */
@@ -106,6 +100,22 @@ void http_server_drain(struct http_server *server, void (*on_drained)(void *owne
     server->on_drained = on_drained;
     expire_late_ones(server);
     http_server_connection_closed(server);
+}
+
+bool http_server_evict(struct http_server *server) {
+    static const enum http_phase phases[] = {
+        HTTP_PHASE_LINGERING, HTTP_PHASE_IDLE, HTTP_PHASE_FRESH, HTTP_PHASE_HEAD, HTTP_PHASE_BODY,
+    };
+
+    for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
+        struct http_connection *connection = first_of(server, phases[i]);
+
+        if (!connection)
+            continue;
+        http_connection_close(connection);
+        return true;
+    }
+    return false;
 }
 
 void http_server_abort(struct http_server *server) {

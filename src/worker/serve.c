@@ -201,16 +201,11 @@ static void start_signals(struct serve *serve) {
 }
 
 static int start_handles(struct serve *serve) {
-    int status =
-        http_server_init(&serve->http, &serve->loop, &handler, serve, &http_server_default_options);
+    int status = uv_poll_init(&serve->loop, &serve->listening, serve->listener);
 
     if (status < 0)
         return status;
-    status = uv_poll_init(&serve->loop, &serve->listening, serve->listener);
-    if (status < 0) {
-        http_server_close(&serve->http, NULL);
-        return status;
-    }
+    http_server_init(&serve->http, &serve->loop, &handler, serve, &http_server_default_options);
     serve->listening.data = serve;
     uv_timer_init(&serve->loop, &serve->shortage);
     serve->shortage.data = serve;
