@@ -42,7 +42,7 @@ struct control_request {
 /* One line of the routing table. */
 struct control_route {
     const char *method; /* "GET" */
-    const char *path;   /* "/v1/actions/*": a last segment "*" stands for any one, not empty */
+    const char *path;   /* "/v1/apps"; a last segment of "*" stands for any one that is not empty */
     void (*handle)(void *owner, struct control_request *request);
 };
 

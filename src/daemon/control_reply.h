@@ -19,6 +19,9 @@ void control_reply_json(struct http_connection *connection, int status, json_t *
 void control_reply_error(struct http_connection *connection, int status, const char *code,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* 405 with the methods that there are: "GET, HEAD". */
+void control_reply_method(struct http_connection *connection, const char *allowed);
+
 /* {"error": {"code", "message"}}, a new reference, for control_answer_finish(). */
 json_t *control_error(const char *code, const char *format, ...)
     __attribute__((format(printf, 2, 3)));

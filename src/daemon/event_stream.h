@@ -12,7 +12,12 @@
 #include <jansson.h>
 #include <stddef.h>
 
+struct http_response;
+
 struct event_stream;
+
+/* How an answer of events begins: 200, text/event-stream. */
+extern const struct http_response event_stream_head;
 
 /* Answers the request with a stream, from within its handler. `gone` is called when the client
  * leaves, and by control_close(); the stream is freed after it. NULL when memory is out; the client
@@ -30,5 +35,8 @@ void event_stream_send_text(struct event_stream *stream, const char *text, size_
 
 /* Ends and frees it; what was sent still goes out. `gone` is not called. */
 void event_stream_close(struct event_stream *stream);
+
+/* For control_close(): ends all streams of a list, and tells their owners that they are gone. */
+void event_stream_close_all(struct list *streams);
 
 #endif
