@@ -1,0 +1,91 @@
+/* One action of the control API on some processes, until the last of them is where it is to be:
+ * starts, stops, renewals. It acts on nothing itself: whoever began it asks the apps, and tells it
+ * what became of each process.
+ *
+ * The happy path: operation_create() with the request; operation_add() for each process;
+ * operation_begin() when all were asked; each report counts one process off, as progress; the last
+ * one sends the answer, and the operation frees itself. A process may fail, which is part of the
+ * answer; the client may leave, which ends nothing; a process that is neither there nor failed in
+ * time fails. At the daemon's end operation_abandon() answers what is left. */
+#ifndef BATON_DAEMON_OPERATION_H
+#define BATON_DAEMON_OPERATION_H
+
+#include "base/list.h"
+#include "config/settings.h"
+#include "daemon/control_reply.h"
+#include "master/app_status.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+/* Where a process is to get. */
+enum operation_goal {
+    OPERATION_ONLINE,  /* serving; or ended in good order, for a program that just runs once */
+    OPERATION_STOPPED, /* without a worker */
+    OPERATION_RENEWED, /* its renewal is over, operation_renewed() */
+    OPERATION_GONE,    /* forgotten, operation_gone() */
+};
+
+struct operation;
+
+struct operation_item {
+    uint32_t pm_id;
+    enum operation_goal goal;
+    bool over;
+    bool failed;
+    char *name;   /* of the app; owned */
+    char *reason; /* why it failed; owned */
+};
+
+struct operation_events {
+    /* The process as docs/api.md draws it, a new reference, or NULL when it is gone. */
+    json_t *(*draw)(void *owner, uint32_t pm_id);
+    /* An array of the lines that it printed last, a new reference, or NULL. */
+    json_t *(*output)(void *owner, uint32_t pm_id);
+};
+
+struct operation {
+    struct list node; /* in the owner's list of operations */
+    const struct operation_events *events;
+    void *owner;
+    struct control_answer *answer; /* NULL: the client has left, or there never was one */
+    struct operation_item *items;
+    size_t count;
+    size_t over;
+    json_t *warnings; /* array, owned */
+    uv_timer_t timer; /* until those that are neither there nor failed are late */
+    uint64_t limit_ms;
+    bool begun;
+    bool closing;
+};
+
+/* Answers `request`, or nobody when it is NULL. On the heap, in `operations`. NULL when memory is
+ * out; the client has been told then. */
+struct operation *operation_create(struct list *operations, uv_loop_t *loop,
+                                   struct control_request *request,
+                                   const struct operation_events *events, void *owner);
+
+/* A sentence for the answer. */
+void operation_warn(struct operation *operation, const char *sentence);
+
+/* One process more, which may take limit_ms (0: any time). 0 or UV_ENOMEM. */
+int operation_add(struct operation *operation, uint32_t pm_id, const char *name,
+                  enum operation_goal goal, uint64_t limit_ms);
+
+/* All processes were added and asked. It may be over, and gone, when this returns. */
+void operation_begin(struct operation *operation);
+
+/* Reports, for each operation in the list; harmless when a process is part of none. `reason` is how
+ * its last worker ended, and may be NULL. `restarting`: it ended before it was ready and is tried
+ * again. */
+void operation_status(struct list *operations, uint32_t pm_id, enum app_status status,
+                      bool restarting, const char *reason);
+void operation_renewed(struct list *operations, uint32_t pm_id, int error, const char *reason);
+void operation_gone(struct list *operations, uint32_t pm_id);
+
+/* Every operation in the list is answered: "the daemon ends". */
+void operation_abandon_all(struct list *operations);
+
+#endif
