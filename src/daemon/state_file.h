@@ -2,8 +2,8 @@
  *
  * A new content is written to PATH.new beside it (0600), brought to the disk, and renamed; the
  * directory is brought to the disk, too. At any moment PATH is whole, the old one or the new one.
- * What it replaces stays as PATH.bak, unless that was broken. There is one writer: the daemon that
- * holds the lock.
+ * What it replaces stays as PATH.bak, or when that cannot be read as PATH.broken. There is one
+ * writer: the daemon that holds the lock.
  *
  * A list of nothing replaces a list of something only when it is forced: a daemon that could not
  * read its list must not save that. */
@@ -22,9 +22,9 @@ enum state_file_source {
     STATE_FILE_COPY, /* PATH.bak, as PATH is missing or broken */
 };
 
-/* 0; UV_ENOTEMPTY when an empty array or object would replace one that is not; or another UV_E*,
- * and then PATH is what it was, except that after UV_EIO of the directory it may be the new one.
- * Waits for the disk. */
+/* 0; UV_ENOTEMPTY when an empty array or object would replace one that is not, or what cannot be
+ * read; or another UV_E*, and then PATH is what it was, except that after a failure of the
+ * directory's fsync(2) it may be the new one. Waits for the disk. */
 int state_file_write(const char *path, const json_t *value, bool force);
 
 /* 0 with *ret_value, a new reference, NULL where there is nothing, and where it comes from. When
@@ -42,12 +42,16 @@ int state_file_remove(const char *path);
  * start/close(cb). */
 struct state_saver {
     uv_work_t work;
+    uv_timer_t idle; /* never runs; closed when nothing is to be written */
     uv_loop_t *loop;
     char *path;
     char *writing; /* the text that a thread has now; NULL: none */
     char *waiting; /* the latest one that came meanwhile */
+    bool writing_empty;
     bool writing_force;
+    bool waiting_empty;
     bool waiting_force;
+    bool busy; /* a thread writes, or its result is being announced */
     bool closing;
     int result; /* of the thread */
     /* A write is over: 0 or as state_file_write(). Not called for those that were overtaken. */
