@@ -149,11 +149,13 @@ static int put_time(struct buffer *out, const struct draw_logs *logs, int64_t ti
     time_t seconds = (time_t)(time_ms / 1000);
     char text[TIME_TEXT_MAX];
     struct tm parts;
+    int result;
 
     if (!logs->time_format || !localtime_r(&seconds, &parts) ||
         format_time(text, sizeof(text), logs->time_format, &parts) == 0)
         return 0;
-    return buffer_print(out, "%s: ", text);
+    result = draw_coloured(out, &logs->style, DRAW_GREY, text);
+    return result == 0 ? buffer_print(out, " ") : result;
 }
 
 static int put_bar(struct buffer *out, const struct draw_logs *logs, bool error) {
@@ -208,10 +210,10 @@ static int put_json(struct buffer *out, const json_t *event) {
 
 static int put_prefixed(struct buffer *out, struct draw_logs *logs, const json_t *event,
                         const char *line) {
-    int result = put_prefix(out, logs, event);
+    int result = put_time(out, logs, draw_member_number(event, "time", 0));
 
     if (result == 0)
-        result = put_time(out, logs, draw_member_number(event, "time", 0));
+        result = put_prefix(out, logs, event);
     return result == 0 ? put_line(out, logs, line) : result;
 }
 

@@ -1,7 +1,7 @@
 /* `logs`: one line of output of a process.
  *
  *   0|name  | text                                       names padded to the longest one known
- *   0|name  | 2026-11-23T12:00:00: text                  --timestamp
+ *   2026-11-23-12:00:00 0|name  | text                   --timestamp
  *   text                                                 --raw
  *   {"message":"text","timestamp":"…","type":"out","process_id":0,"app_name":"name"}     --json
  *
@@ -32,7 +32,7 @@ struct draw_logs {
     size_t prefix_width;     /* of "0|name"; grown by draw_logs_learn() and by longer ones */
 };
 
-#define DRAW_LOGS_TIME "%Y-%m-%dT%H:%M:%S"
+#define DRAW_LOGS_TIME "%Y-%m-%d-%H:%M:%S"
 
 /* Widens the prefix for the processes of GET /v1/processes, so that the lines of all of them stand
  * below each other. */

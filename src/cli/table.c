@@ -6,7 +6,8 @@
 #include <stdint.h>
 #include <string.h>
 
-#define CELL_WIDTH_MIN 3 /* no column is cut to less */
+#define CELL_WIDTH_MIN   3  /* no column is cut to less */
+#define CELL_WIDTH_USUAL 32 /* where there is no room, none is wider */
 
 /* The characters that a box is made of. */
 struct frame {
@@ -133,11 +134,27 @@ static size_t widest(const struct drawing *drawing) {
     return found;
 }
 
+/* Cuts the widest columns to the usual width, until there is room. */
+static void cut_to_usual(struct drawing *drawing, size_t limit) {
+    size_t column = widest(drawing);
+
+    while (total_width(drawing) > limit && drawing->widths[column] > CELL_WIDTH_USUAL) {
+        size_t excess = total_width(drawing) - limit;
+        size_t most = drawing->widths[column] - CELL_WIDTH_USUAL;
+
+        drawing->widths[column] -= excess < most ? excess : most;
+        column = widest(drawing);
+    }
+}
+
 static void fit(struct drawing *drawing) {
     size_t limit = drawing->table->style->columns;
     size_t column;
 
-    while (limit > 0 && total_width(drawing) > limit) {
+    if (limit == 0)
+        return;
+    cut_to_usual(drawing, limit);
+    while (total_width(drawing) > limit) {
         column = least_needed(drawing);
         if (column < drawing->table->column_count) {
             drawing->left_out[column] = true;

@@ -7,8 +7,9 @@
  *   │ 0  │ api  │      | 0  | api  |
  *   └────┴──────┘      +----+------+
  *
- * Too wide for the terminal: the columns with the highest `rank` are left out, one by one; when
- * only those of rank 0 are left, the widest is cut, with "…" at the end ("." in ASCII).
+ * Too wide for the terminal: first every column is cut to 32, so that one long name does not cost
+ * the others their place; then the columns with the highest `rank` are left out, one by one; when
+ * only those of rank 0 are left, the widest is cut further. "…" stands at a cut ("." in ASCII).
  *
  * init/clear: an embedded value that owns one heap block. Texts are copied and escaped. The first
  * failure (-ENOMEM) is kept and answered by cli_table_draw(), so that cells need no checks. */
