@@ -3,7 +3,8 @@
  * One timer for all. It looks at the clock at least once a minute, because libuv's timers stand
  * still while the machine is suspended and know nothing of a clock that is set. A time that was
  * passed over in between is made up for once, if it is at most an hour ago. When the clock is set
- * back, the next times are reckoned anew, so that nothing waits for the old time.
+ * back by more than a minute, the next times are reckoned anew, so that nothing waits for the old
+ * time; by less, so that nothing happens twice, they stay.
  *
  * start/close(cb). */
 #ifndef BATON_DAEMON_SCHEDULE_H
@@ -18,10 +19,12 @@
 
 #define SCHEDULE_LOOK_MS 60000 /* the longest wait */
 #define SCHEDULE_LATE_S  3600  /* what is later than this is dropped */
+#define SCHEDULE_BACK_S  60
 
 struct schedule {
     uv_timer_t timer;
     struct list entries;
+    struct list unseen;             /* those that are yet to be looked at, while that happens */
     int64_t last;                   /* when the clock was last looked at */
     int64_t (*now_ms)(void *clock); /* since 1970 */
     void *clock;
