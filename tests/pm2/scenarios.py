@@ -191,7 +191,7 @@ def surroundings_of_a_worker(run):
     run("start", "surroundings.js", "-n", "b", "-i", "2")
     run.see("first", run.surroundings("b", 1))
     run.see("second", run.surroundings("b", 2))
-    run("start", "surroundings.js", "-n", "c", "--cwd", "/")
+    run("start", run.home.work / "surroundings.js", "-n", "c", "--cwd", "/")
     run.see("cwd", run.surroundings("c")["cwd"])
 
 
@@ -433,11 +433,13 @@ def a_worker_that_is_killed(run):
 
 @scenario
 def crash_for_good(run):
-    run("start", "crash.js", "-n", "a", "--max-restarts", "3")
+    run("start", "crash.js", "-n", "a", "--max-restarts", "3", settle=False)
     run.home.wait_status("a", "errored")
     run.see_fields("process", run.home.process("a"))
     run.see("tries", run.home.log("a", "error").count("no configuration found"))
-    run("restart", "a")
+    run("restart", "a", settle=False)
+    time.sleep(1)
+    run.home.wait_status("a", "errored")
 
 
 @scenario
@@ -475,7 +477,7 @@ def a_cron_pattern(run):
 @scenario
 def watch(run):
     run.home.write("watched/app.js", "setInterval(() => {}, 1000)")
-    run("start", "watched/app.js", "--watch", "watched", "--watch-delay", "100")
+    run("start", "watched/app.js", "--watch", "watched", "--watch-delay", "100ms")
     run.see_fields("process", run.home.process("app"))
     time.sleep(1)
     run.home.write("watched/other.js", "changed")

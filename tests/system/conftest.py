@@ -1,6 +1,6 @@
 """System tests: real programs under the real binary, seen from outside.
 
-    pytest tests/system [--primary node|baton]
+    pytest tests/system [--primary node|baton] [--manager baton|pm2]
 
 BATON names the binary (build/release/baton), NODE the node to use (the one in PATH). A test that
 takes the fixture `primary` runs the same program under Node's own cluster primary as well
@@ -24,6 +24,8 @@ PRIMARIES = ["node", "baton"]
 
 def pytest_addoption(parser):
     parser.addoption("--primary", choices=PRIMARIES, help="only the tests under this primary")
+    parser.addoption("--manager", choices=["baton", "pm2"], default="baton",
+                     help="what test_daemon_*.py run under; pm2 shows where it fails")
 
 
 @pytest.fixture(params=PRIMARIES)

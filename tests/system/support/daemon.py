@@ -19,7 +19,7 @@ import uuid
 
 from . import procfs
 from .output import Output
-from .primary import BATON, MARK, SANITIZER_REPORTS
+from .primary import APPS, BATON, MARK, SANITIZER_REPORTS
 from .wait import until
 
 # What a test's own surroundings must not decide.
@@ -89,7 +89,7 @@ class Home:
     variable = "BATON_HOME"
 
     def __init__(self, program=(BATON,)):
-        self.program = [str(word) for word in program]
+        self.command = [str(word) for word in program]
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="bt-", dir="/tmp"))
         self.path = self.root / "home"
         self.work = self.root / "work"
@@ -114,15 +114,19 @@ class Home:
         path.chmod(mode)
         return path
 
+    def program(self, name):
+        """A copy of apps/NAME in `work`, for it to be changed."""
+        self.write("event.js", (APPS / "event.js").read_text())
+        return self.write(name, (APPS / name).read_text())
+
     def cli(self, *words, stdin=None, timeout=40, env=None, cwd=None):
         """Runs a command to its end, which comes only when nobody has its output open any more: a
         daemon that kept it would hang here."""
-        command = [*self.program, *map(str, words)]
         changes = {name: str(value) for name, value in (env or {}).items()}
-        done = subprocess.run(command, input=stdin, capture_output=True, text=True,
-                              errors="replace", timeout=timeout, check=False,
+        done = subprocess.run([*self.command, *map(str, words)], capture_output=True, text=True,
+                              errors="replace", timeout=timeout, check=False, input=stdin,
                               cwd=cwd or self.work, env={**self.environment, **changes},
-                              **({} if stdin is not None else {"stdin": subprocess.DEVNULL}))
+                              stdin=subprocess.DEVNULL if stdin is None else None)
         result = Result([str(word) for word in words], done.returncode, done.stdout, done.stderr)
         self.results.append(result)
         return result
@@ -131,7 +135,7 @@ class Home:
     def following(self, *words, env=None):
         """A command that does not end by itself, such as `logs`: its stdout as an Output."""
         process = subprocess.Popen(
-            [*self.program, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [*self.command, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", cwd=self.work,
             env={**self.environment, **(env or {})})
         output = Output(process.stdout)
@@ -145,10 +149,19 @@ class Home:
             process.wait()
             output.join()
 
+    def start(self, script, *flags, port=None, env=None, timeout=40):
+        """Starts a program, and waits until all of it is online."""
+        extra = {**(env or {}), **({"PORT": port} if port else {})}
+        name = flags[flags.index("-n") + 1] if "-n" in flags else str(script).partition(".")[0]
+        if not (self.work / script).exists() and (APPS / script).exists():
+            self.program(script)
+        self.cli("start", script, *flags, env=extra, timeout=timeout).ok()
+        return self.wait_status(name, "online")
+
     def start_aside(self, *words, env=None):
         """A command that runs beside the test: its Popen, with output to be read by communicate."""
         process = subprocess.Popen(
-            [*self.program, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            [*self.command, *map(str, words)], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, text=True, cwd=self.work,
             env={**self.environment, **{k: str(v) for k, v in (env or {}).items()}})
         self._followers.append(process)

@@ -4,6 +4,7 @@ import subprocess
 import pytest
 
 from .daemon import Home
+from .pm2 import RealPm2
 from .primary import App
 
 
@@ -25,9 +26,9 @@ def start(tmp_path):
 
 
 @pytest.fixture
-def home():
+def home(request):
     """A Home (see there) without a daemon: the first command that needs one starts it."""
-    one = Home()
+    one = RealPm2() if request.config.getoption("--manager", "baton") == "pm2" else Home()
     yield one
     one.close()
 

@@ -51,4 +51,4 @@ class BatonAsPm2(Pm2Home):
         link = self.root / "bin" / "pm2"
         link.parent.mkdir()
         link.symlink_to(pathlib.Path(BATON).resolve())
-        self.program = [str(link)]
+        self.command = [str(link)]

@@ -1,0 +1,249 @@
+"""What workers print: nothing is lost, nothing fills the disk or the memory, and it can be read."""
+import gzip
+import json
+import os
+import pathlib
+import re
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+
+from support import procfs
+from support.clients import Load, get, outcomes
+from support.ports import free_port
+from support.wait import until
+
+TALKER = """
+const [count, rate] = process.argv.slice(2).map(Number);
+let number = 0;
+const timer = setInterval(() => {
+  for (let i = 0; i < rate && number < count; i++) console.log(`line ${number++}`);
+  if (number >= count) { clearInterval(timer); setInterval(() => {}, 1000); }
+}, 5);
+"""
+NUMBERED = re.compile(r"line (\d+)$")
+
+
+def numbers(text):
+    found = (NUMBERED.search(line) for line in text.splitlines())
+    return [int(match.group(1)) for match in found if match]
+
+
+def whole_log(home, name):
+    """A log file with those that were rotated away before it, the oldest first."""
+    directory = home.path / "logs"
+    rotated = sorted(directory.glob(f"{name}-out.log.*"),
+                     key=lambda path: -int(path.name.split(".log.")[1].split(".")[0]))
+    return "".join(_read(path) for path in [*rotated, directory / f"{name}-out.log"])
+
+
+def _read(path):
+    if path.suffix == ".gz":
+        with gzip.open(path, "rt", errors="replace") as file:
+            return file.read()
+    return path.read_text(errors="replace")
+
+
+def test_the_last_words_of_a_crash_are_kept(home):
+    """However many, and although the process is gone at once."""
+    home.write("app.js", "let text = ''; for (let i = 0; i < 20000; i++) text += `line ${i}\\n`;"
+                         "require('fs').writeSync(2, text); process.abort()")
+    home.cli("start", "app.js", "-n", "a", "--no-autorestart")
+    home.wait_status("a", "stopped")
+    until(lambda: numbers(home.log("a", "error"))[-1:] == [19999], 10, "the last line")
+    assert numbers(home.log("a", "error")) == list(range(20000))
+
+
+def test_a_line_without_an_end_is_kept(home):
+    home.write("app.js", "process.stdout.write('unfinished'); process.stderr.write('too');"
+                         "setTimeout(() => process.exit(1), 100)")
+    home.cli("start", "app.js", "-n", "a", "--no-autorestart")
+    home.wait_status("a", "stopped")
+    until(lambda: "unfinished" in home.log("a") and "too" in home.log("a", "error"), 10, "both")
+
+
+def test_what_a_child_prints_after_its_worker_is_kept(home):
+    home.write("app.js", "require('child_process').spawn('sh', ['-c', 'sleep 0.3; echo the child'],"
+                         "{ stdio: 'inherit' }); process.exit(0)")
+    home.cli("start", "app.js", "-n", "a", "--no-autorestart", "--no-treekill")
+    until(lambda: "the child" in home.log("a"), 10, "the child's line")
+
+
+def test_logs_are_rotated_and_compressed(home):
+    home.write("app.js", TALKER)
+    home.write("a.json", json.dumps({"name": "a", "script": "app.js", "args": ["30000", "500"],
+                                     "max_log_size": "64K", "log_keep": 20}))
+    home.cli("start", "a.json").ok()
+    until(lambda: numbers(home.log("a"))[-1:] == [29999], 20, lambda: home.log("a")[-200:])
+    until(lambda: list((home.path / "logs").glob("a-out.log.*.gz")), 10, "a compressed one")
+    assert numbers(whole_log(home, "a")) == list(range(30000))
+    for path in (home.path / "logs").glob("a-out.log*"):
+        assert path.stat().st_size <= 64 * 1024 + 4096, path
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_only_so_many_rotated_logs_are_kept(home):
+    home.write("app.js", TALKER)
+    home.write("a.json", json.dumps({"name": "a", "script": "app.js", "args": ["40000", "500"],
+                                     "max_log_size": "16K", "log_keep": 3}))
+    home.cli("start", "a.json").ok()
+    until(lambda: numbers(home.log("a"))[-1:] == [39999], 20, lambda: home.log("a")[-200:])
+    until(lambda: len(list((home.path / "logs").glob("a-out.log.*"))) <= 3, 10,
+          lambda: list((home.path / "logs").iterdir()))
+
+
+def test_rotation_is_on_by_default(home):
+    """It is said in the list of all that is known of the app; nobody prints that much here."""
+    home.write("app.js", "setInterval(() => {}, 1000)")
+    home.start("app.js", "-n", "a")
+    assert re.search(r"log.*(size|rotat)", home.cli("describe", "a").ok().out, re.IGNORECASE)
+
+
+def test_logs_follow_through_rotation_and_restarts(home):
+    home.write("app.js", TALKER)
+    home.write("a.json", json.dumps({"name": "a", "script": "app.js", "args": ["8000", "20"],
+                                     "max_log_size": "16K"}))
+    home.cli("start", "a.json").ok()
+    with home.following("logs", "a", "--raw", "--lines", "0") as output:
+        until(lambda: numbers(output.text()), 10, "the first line")
+        home.cli("restart", "a").ok()
+        until(lambda: 7999 in numbers(output.text()), 25, lambda: output.text()[-300:])
+        seen = numbers(output.text())
+    again = seen.index(0) if 0 in seen else seen.index(min(seen[1:]))
+    assert seen[again:] == list(range(seen[again], 8000)), "lines are missing after the restart"
+
+
+def test_logs_of_all_apps_are_told_apart(home):
+    home.write("app.js", "console.log('hello from ' + process.env.name);"
+                         "setInterval(() => {}, 1000)")
+    home.start("app.js", "-n", "first")
+    home.start("app.js", "-n", "second", "-f")
+    out = home.cli("logs", "--nostream", "--lines", "5").ok().out
+    assert re.search(r"^0\|first +\| hello from first$", out, re.MULTILINE), out
+    assert re.search(r"^1\|second +\| hello from second$", out, re.MULTILINE), out
+
+
+def test_the_options_of_logs(home):
+    home.write("app.js", "for (let i = 0; i < 40; i++) console.log(`line ${i}`);"
+                         "console.error('an error'); setInterval(() => {}, 1000)")
+    home.start("app.js", "-n", "a")
+    until(lambda: "an error" in home.log("a", "error"), 10, "its lines")
+    assert numbers(home.cli("logs", "a", "--nostream", "--out").ok().out) == list(range(25, 40))
+    assert numbers(home.cli("logs", "a", "--nostream", "--out", "--lines", "3").out) == [37, 38, 39]
+    errors = home.cli("logs", "a", "--nostream", "--err", "--raw").ok().out
+    assert "an error" in errors and "line" not in errors
+    lines = home.cli("logs", "a", "--nostream", "--json", "--err").ok().out.splitlines()
+    entries = [json.loads(line) for line in lines if line.startswith("{")]
+    assert [entry["message"].strip() for entry in entries] == ["an error"]
+    assert {"timestamp", "type", "process_id", "app_name"} <= set(entries[0])
+
+
+def test_what_others_print_does_not_command_the_terminal(home):
+    home.write("app.js", "process.stdout.write(Buffer.from('\\x1b]0;title\\x07 \\xff\\r\\n', 'latin1'));"
+                         "setInterval(() => {}, 1000)")
+    home.start("app.js", "-n", "a")
+    until(lambda: "title" in home.log("a"), 10, "the line")
+    out = home.cli("logs", "a", "--nostream").ok().out
+    assert "title" in out and "\x1b]" not in out and "\x07" not in out
+    assert "\x1b]" in home.log("a"), "the file has it as it was"
+
+
+def test_flush_and_reload_logs(home):
+    home.write("app.js", "let n = 0; setInterval(() => console.log(`line ${n++}`), 20)")
+    home.start("app.js", "-n", "a")
+    until(lambda: len(numbers(home.log("a"))) > 10, 10, "some lines")
+    home.cli("flush", "a").ok()
+    assert 0 not in numbers(home.log("a"))
+    path = home.path / "logs" / "a-out.log"
+    for reopen in (lambda: home.cli("reloadLogs").ok(),
+                   lambda: os.kill(home.daemon_pid(), signal.SIGUSR2)):
+        path.rename(path.with_suffix(".moved"))
+        reopen()
+        until(lambda: path.exists() and numbers(path.read_text()), 10, "a new file")
+        moved = numbers(path.with_suffix(".moved").read_text())
+        now = numbers(path.read_text())
+        assert moved[-1] + 1 == now[0], "a line was lost between both files"
+        path.with_suffix(".moved").unlink()
+
+
+@pytest.mark.parametrize("followed", [False, True], ids=["alone", "with a client that is slow"])
+def test_a_worker_that_floods_is_slowed_and_the_master_is_not(home, followed):
+    port = free_port()
+    home.write("flood.js", "const line = 'x'.repeat(1000) + '\\n';"
+                           "function more() { while (process.stdout.write(line)); }"
+                           "process.stdout.on('drain', more); more(); setInterval(() => {}, 1000)")
+    home.start("plain.js", "-n", "web", "-i", "2", port=port)
+    home.write("a.json", json.dumps({"name": "a", "script": "flood.js", "max_log_size": "1M",
+                                     "log_keep": 2}))
+    home.cli("start", "a.json").ok()
+    slow = home.start_aside("logs", "a") if followed else None  # nobody reads its pipe
+    with Load(port, threads=4) as load:
+        load.wait_more(200, 20)
+        time.sleep(4)
+        assert home.cli("jlist", timeout=10).code == 0
+        load.wait_more(200, 20)
+    assert outcomes(load.replies) == {"ok": len(load.replies)}
+    assert procfs.resident_kilobytes(home.daemon_pid()) < 40_000
+    used = sum(path.stat().st_size for path in (home.path / "logs").glob("a-out*"))
+    assert used < 5_000_000, "size limit and rotation"
+    if slow:
+        slow.kill()
+
+
+def test_a_full_disk_stops_nobody(home):
+    """One warning a minute."""
+    if os.getuid() != 0:
+        pytest.skip("only root may mount")
+    port = free_port()
+    disk = home.root / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k", "none", disk],
+                             check=False, capture_output=True)
+    if mounted.returncode:
+        pytest.skip("mounting is not allowed here")
+    try:
+        home.write("app.js", "require('./plain.js');"
+                             "setInterval(() => console.log('y'.repeat(20000)), 20)")
+        home.program("plain.js")
+        home.start("app.js", "-n", "a", "-i", "2", "-o", disk / "out.log", "-e", disk / "err.log",
+                   port=port)
+        until(lambda: shutil.disk_usage(disk).free == 0, 15, "the disk to be full")
+        with Load(port, threads=4) as load:
+            load.wait_more(300, 20)
+            home.cli("reload", "a").ok()
+            load.wait_more(100, 20)
+        assert outcomes(load.replies) == {"ok": len(load.replies)}
+        warnings = [line for line in home.daemon_log().splitlines()
+                    if re.search(r"space|ENOSPC", line)]
+        assert 1 <= len(warnings) <= 4, warnings
+        home.cli("delete", "a").ok()
+    finally:
+        subprocess.run(["umount", "-l", disk], check=False)
+
+
+def test_output_costs_at_most_a_second_of_processor_per_gigabyte(home):
+    """Two workers, as fast as they can, into files. Measured on the daemon, so a busy machine does
+    not change it much; a sanitizer does."""
+    if "asan" in os.environ.get("BATON", ""):
+        pytest.skip("a sanitizer is slower")
+    home.write("flood.sh", "exec head -c 400M /dev/zero | tr '\\0' 'x' | fold -w 200")
+    home.write("a.json", json.dumps({"name": "a", "script": "flood.sh", "instances": 2,
+                                     "exec_mode": "fork", "autorestart": False,
+                                     "interpreter": "sh", "max_log_size": "50M", "log_keep": 1}))
+    home.cli("ls").ok()
+    before = procfs.cpu_seconds(home.daemon_pid())
+    home.cli("start", "a.json").ok()
+    home.wait_status("a", "stopped", 2, timeout=40)
+    spent = procfs.cpu_seconds(home.daemon_pid()) - before
+    assert spent <= 0.8 * 2, f"{spent} s for 0.8 GB, and compression of what was rotated"
+
+
+def test_no_log_at_all(home):
+    home.write("app.js", "console.log('said'); setInterval(() => {}, 1000)")
+    home.start("app.js", "-n", "a", "-o", "NULL", "-e", "/dev/null")
+    time.sleep(0.3)
+    assert not list((home.path / "logs").glob("a-*"))
+    assert pathlib.Path("/dev/null").is_char_device()

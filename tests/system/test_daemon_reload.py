@@ -1,0 +1,314 @@
+"""Nobody loses a request: reload, restart, scale, stop, and what restarts by itself, under load."""
+import subprocess
+import time
+
+import pytest
+
+from support import procfs
+from support.clients import KeptLoad, Load, get, open_socket, outcomes, read_reply, request_bytes
+from support.ports import free_port
+from support.wait import until
+
+REQUESTS = 5000
+BROKEN = {
+    "throws": ("throw new Error('broken on purpose');", "broken on purpose"),
+    "never listens": ("console.log('I just sit here'); setInterval(() => {}, 1000);",
+                      "I just sit here"),
+    "dies young": ("const http = require('http'); http.createServer(() => {})"
+                   ".listen(process.env.PORT, () => setTimeout(() => {"
+                   "console.error('short of breath'); process.exit(3); }, 200));",
+                   "short of breath"),
+}
+
+
+@pytest.fixture
+def port():
+    return free_port()
+
+
+def all_ok(load):
+    assert outcomes(load.replies) == {"ok": len(load.replies)}
+
+
+def load_until(load, count, act):
+    """Acts again and again until so many requests are finished; how often."""
+    acted = 0
+    end = time.monotonic() + 35
+    while len(load.replies) < count and time.monotonic() < end:
+        load.wait_more(100)
+        act()
+        acted += 1
+    load.wait_more(100)
+    return acted
+
+
+def reload_under(home, kind, port, script):
+    with kind(port, threads=8, path="/sleep/5") as load:
+        acted = load_until(load, REQUESTS, lambda: home.cli("reload", "web").ok())
+    assert acted >= 2 and len(load.replies) >= 1000
+    all_ok(load)
+
+
+@pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
+def test_reload_of_a_graceful_app_loses_nobody(home, port, kind):
+    before = home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    reload_under(home, kind, port, "graceful.js")
+    after = home.wait_status("web", "online", 2)
+    assert not {one.pid for one in before} & {one.pid for one in after}
+    until(lambda: not any(procfs.alive(one.pid) for one in before), 15, "the old ones' end")
+
+
+def test_reload_of_an_app_without_a_handler_loses_no_short_connection(home, port):
+    home.start("plain.js", "-n", "web", "-i", "2", port=port)
+    reload_under(home, Load, port, "plain.js")
+
+
+def test_reload_serves_the_new_version(home, port):
+    home.program("graceful.js")
+    home.write("app.js", "process.argv[2] = '1'; require('./graceful.js')")
+    home.start("app.js", "-n", "web", "-i", "2", port=port)
+    assert get(port).json()["version"] == "1"
+    home.write("app.js", "process.argv[2] = '2'; require('./graceful.js')")
+    home.cli("reload", "web").ok()
+    assert {get(port).json()["version"] for _ in range(10)} == {"2"}
+
+
+@pytest.mark.parametrize("action", ["reload", "restart"])
+@pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
+def test_never_fewer_than_all_but_one_are_ready(home, port, action, kind):
+    home.start("graceful.js", "-n", "web", "-i", "4", port=port)
+    with kind(port, threads=4, path="/sleep/2") as load:
+        load.wait_more(50)
+        process = home.start_aside(action, "web")
+        counts = []
+        while process.poll() is None:
+            counts.append(sum(one.status == "online" for one in home.jlist()))
+        load.wait_more(50)
+    assert process.returncode == 0, process.communicate()
+    assert min(counts) >= 3, counts
+    all_ok(load)
+
+
+def test_restart_of_several_loses_nobody(home, port):
+    home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    with Load(port, threads=8, path="/sleep/5") as load:
+        load_until(load, 1500, lambda: home.cli("restart", "web").ok())
+    all_ok(load)
+
+
+@pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
+def test_scale_loses_nobody(home, port, kind):
+    home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    with kind(port, threads=8, path="/sleep/5") as load:
+        for count in ("4", "1", "3", "+1", "-2"):
+            load.wait_more(100)
+            home.cli("scale", "web", count).ok()
+        load.wait_more(100)
+    all_ok(load)
+    home.wait_status("web", "online", 2)
+
+
+def test_stop_lets_requests_finish(home, port):
+    home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    clients = [open_socket(port) for _ in range(4)]
+    for client in clients:
+        client.sendall(request_bytes("/sleep/1000"))
+    assert get(port).outcome == "ok"
+    home.cli("stop", "web").ok()
+    assert outcomes(map(read_reply, clients)) == {"ok": 4}
+    assert get(port).outcome == "refused"
+
+
+def test_delete_lets_requests_finish(home, port):
+    home.start("plain.js", "-n", "web", "-i", "2", port=port)
+    client = open_socket(port)
+    client.sendall(request_bytes("/sleep/1000"))
+    assert get(port).outcome == "ok"
+    home.cli("delete", "web").ok()
+    assert read_reply(client).outcome == "ok"
+    assert home.jlist() == []
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_version_leaves_the_old_one(home, port, name):
+    program, words = BROKEN[name]
+    home.program("graceful.js")
+    home.write("app.js", "require('./graceful.js')")
+    before = home.start("app.js", "-n", "web", "-i", "2", "--listen-timeout", "1500", port=port)
+    home.write("app.js", program)
+    with Load(port, threads=4, path="/sleep/2") as load:
+        load.wait_more(50)
+        began = time.monotonic()
+        result = home.cli("reload", "web").failed()
+        took = time.monotonic() - began
+        load.wait_more(100)
+    all_ok(load)
+    assert took < 1.5 + 1 + 3, "listen_timeout and a second, and what a busy machine adds"
+    assert words in result.out + result.err, str(result)
+    after = home.wait_status("web", "online", 2)
+    assert [one.pid for one in after] == [one.pid for one in before]
+    assert get(port).outcome == "ok"
+
+
+def test_a_version_that_never_says_ready_leaves_the_old_one(home, port):
+    home.program("ready.js")
+    home.write("app.js", "process.argv[2] = '10'; require('./ready.js')")
+    before = home.start("app.js", "-n", "web", "-i", "2", "--wait-ready", "--listen-timeout",
+                        "1500", port=port)
+    home.write("app.js", "process.argv[2] = '1000000'; require('./ready.js')")
+    with Load(port, threads=4) as load:
+        load.wait_more(50)
+        home.cli("reload", "web").failed()
+        load.wait_more(50)
+    all_ok(load)
+    assert home.pids("web") == [one.pid for one in before]
+
+
+def test_a_mended_version_can_be_reloaded_after_a_broken_one(home, port):
+    home.program("graceful.js")
+    home.write("app.js", "require('./graceful.js')")
+    before = home.start("app.js", "-n", "web", "-i", "2", port=port)
+    home.write("app.js", "throw new Error('broken')")
+    home.cli("reload", "web").failed()
+    home.write("app.js", "process.argv[2] = '2'; require('./graceful.js')")
+    home.cli("reload", "web").ok()
+    assert not {one.pid for one in before} & set(home.pids("web"))
+    assert get(port).json()["version"] == "2"
+
+
+def test_a_broken_version_is_not_restarted_into(home, port):
+    """`restart` stops before it starts: what remains is the other one, which serves."""
+    home.program("graceful.js")
+    home.write("app.js", "require('./graceful.js')")
+    home.start("app.js", "-n", "web", "-i", "2", port=port)
+    home.write("app.js", "throw new Error('broken on purpose')")
+    with Load(port, threads=4, path="/sleep/2") as load:
+        load.wait_more(50)
+        result = home.cli("restart", "web").failed()
+        load.wait_more(50)
+    all_ok(load)
+    assert "broken on purpose" in result.out + result.err
+
+
+def test_overlapping_reloads_queue_or_refuse(home, port):
+    home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    with Load(port, threads=8, path="/sleep/5") as load:
+        load.wait_more(50)
+        reloads = [home.start_aside("reload", "web") for _ in range(4)]
+        codes = [_code(one) for one in reloads]
+        load.wait_more(50)
+    assert set(codes) <= {0, 1} and 0 in codes
+    all_ok(load)
+    assert_no_orphan(home, "web", 3)
+
+
+def test_reload_and_scale_and_stop_at_once(home, port):
+    home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    words = [("reload", "web"), ("scale", "web", "5"), ("restart", "web"), ("scale", "web", "2")]
+    codes = [_code(one) for one in [home.start_aside(*each) for each in words]]
+    assert set(codes) <= {0, 1}
+    home.wait_settled()
+    assert get(port).outcome == "ok"
+    home.cli("stop", "web").ok()
+    assert_no_orphan(home, "web", 0)
+
+
+def _code(process):
+    try:
+        process.communicate(timeout=30)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(f"{process.args} does not end") from None
+    return process.returncode
+
+
+def assert_no_orphan(home, name, count):
+    """No process is left but the daemon and the workers that the list knows."""
+    known = {one.pid for one in home.jlist() if one.name == name and one.status == "online"}
+    assert len(known) == count
+    until(lambda: set(home.leftovers()) == known | {home.daemon_pid()}, 15,
+          lambda: f"{home.leftovers()}, {known}, {home.daemon_pid()}")
+
+
+def test_a_reload_goes_on_without_its_client(home, port):
+    before = home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    process = home.start_aside("reload", "web")
+    time.sleep(0.1)  # wherever it is by then
+    process.kill()
+    process.communicate()
+    if set(home.pids("web")) == {one.pid for one in before}:
+        home.cli("reload", "web").ok()  # it was ended before it had asked
+    home.wait(lambda all_: len(all_) == 3 and all(one.status == "online" for one in all_)
+              and not {one.pid for one in all_} & {one.pid for one in before})
+
+
+def test_the_memory_limit_drains(home, port):
+    """Looked at every second, and nobody is lost, for it is a reload."""
+    home.start("plain.js", "-n", "web", "-i", "2", "--max-memory-restart", "150M", port=port)
+    before = home.pids("web")
+    with Load(port, threads=4, path="/sleep/5") as load:
+        load.wait_more(50)
+        assert get(port, "/grow/200000000").outcome == "ok"
+        home.wait(lambda all_: sum(one.restarts for one in all_) == 1, timeout=15)
+        load.wait_more(50)
+    all_ok(load)
+    assert len(set(before) & set(home.pids("web"))) == 1
+
+
+def test_cron_restarts_lose_nobody(home, port):
+    before = home.start("graceful.js", "-n", "web", "-i", "2", "--cron-restart", "*/2 * * * * *",
+                        port=port)
+    with Load(port, threads=4, path="/sleep/5") as load:
+        home.wait(lambda all_: not {one.pid for one in before} & {one.pid for one in all_})
+        load.wait_more(50)
+    all_ok(load)
+
+
+def test_watch_loses_nobody(home, port):
+    home.program("graceful.js")
+    home.write("watched/app.js", "require('../graceful.js')")
+    before = home.start("watched/app.js", "-n", "web", "-i", "2", "--watch", "watched", port=port)
+    with Load(port, threads=4, path="/sleep/5") as load:
+        load.wait_more(50)
+        home.write("watched/app.js", "process.argv[2] = '2'; require('../graceful.js')")
+        until(lambda: get(port).json()["version"] == "2", 15, "the new version")
+        home.wait(lambda all_: not {one.pid for one in before} & {one.pid for one in all_})
+        load.wait_more(50)
+    all_ok(load)
+
+
+def test_an_unhealthy_worker_is_replaced(home, port):
+    """It lives, and answers no more: `health` restarts it, and whoever it serves may finish."""
+    home.write("app.js", """
+const http = require('http');
+let ill = false;
+http.createServer((request, response) => {
+  if (request.url === '/ill') ill = true;
+  if (request.url === '/health' && ill) return response.writeHead(503).end();
+  setTimeout(() => response.end(JSON.stringify({ pid: process.pid })), request.url === '/slow' ? 1500 : 0);
+}).listen(process.env.PORT);""")
+    home.write("apps.json", """{"name": "web", "script": "app.js", "instances": 2,
+        "exec_mode": "cluster", "health": {"path": "/health", "interval": 200, "failures": 3}}""")
+    home.cli("start", "apps.json", env={"PORT": port}).ok()
+    before = home.pids("web")
+    with Load(port, threads=2) as load:
+        ill = get(port, "/ill").json()["pid"]
+        home.wait(lambda all_: ill not in {one.pid for one in all_}
+                  and all(one.status == "online" for one in all_))
+        load.wait_more(50)
+    all_ok(load)
+    assert len(set(before) & set(home.pids("web"))) == 1
+
+
+def test_apps_wait_for_what_they_depend_on(home, port):
+    home.program("ready.js")
+    home.write("late.js", "process.argv[2] = '1000'; require('./ready.js')")
+    home.write("apps.json", """{"apps": [
+        {"name": "front", "script": "idle.js", "depends_on": ["back"]},
+        {"name": "back", "script": "late.js", "instances": 1, "exec_mode": "cluster",
+         "wait_ready": true, "listen_timeout": 8000}]}""")
+    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.cli("start", "apps.json", env={"PORT": port}).ok()
+    front, back = home.process("front"), home.process("back")
+    assert front.status == back.status == "online"
+    assert front.env["pm_uptime"] >= back.env["pm_uptime"] + 900
