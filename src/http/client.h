@@ -2,7 +2,7 @@
  *
  * The happy path: open, request, close; the answer is announced as it comes, also one that never
  * ends. The connection is kept for the next request where the server allows it, and renewed where
- * it has ended meanwhile. One request at a time.
+ * it has ended meanwhile. One request at a time; a new one gives up what is left of the one before.
  *
  * Signals: nothing is retried after one; UV_EINTR is returned and http_client_receive() goes on. So
  * that none comes just before the wait and is missed, block them and set `wait_signals`. */
@@ -54,7 +54,8 @@ int http_client_request(struct http_client *client, const struct http_client_req
 
 /* The same in two steps, for whoever waits for more than the answer: send, then receive whenever
  * `socket` is readable. Receive waits for something to come, and announces it: 1 when the answer
- * goes on, 0 when it is complete, or as above. `events` must live until then. */
+ * goes on, 0 when it is complete, UV_ENOTCONN when no request is on its way, or as above. `events`
+ * must live until then. A send that fails, also with UV_EINTR, has given up. */
 int http_client_send(struct http_client *client, const struct http_client_request *request,
                      const struct http_client_events *events, void *owner);
 int http_client_receive(struct http_client *client);

@@ -146,7 +146,8 @@ static void add_response(struct http_connection *connection, const struct http_r
  * end of the client. Whoever has closed only its sending side would be reported again and again:
  * then a watch for urgent data, which comes with errors and hang-ups for free. */
 static int handling_events(const struct http_connection *connection) {
-    bool waiting = is_streaming(connection) && buffer_length(&connection->output.bytes) > 0;
+    bool waiting = is_streaming(connection) &&
+                   (buffer_length(&connection->output.bytes) > 0 || connection->stream.refused);
 
     return (waiting ? UV_WRITABLE : 0) | (connection->client_shut ? UV_PRIORITIZED : UV_DISCONNECT);
 }
@@ -340,16 +341,20 @@ static bool is_beyond_close(const struct http_connection *connection, const char
 
 /* --- Waiting --- */
 
+/* Everything is sent: gives back the memory of the request and of its answer. */
+static void forget_request(struct http_connection *connection) {
+    http_request_destroy(connection->request);
+    connection->request = NULL;
+    connection->answered = false;
+    connection->in_body = false;
+    http_transmission_clear(&connection->output);
+}
+
 static void watch_for_input(struct http_connection *connection) {
     enum http_phase phase;
 
-    if (connection->answered) {
-        http_request_destroy(connection->request);
-        connection->request = NULL;
-        connection->answered = false;
-        connection->in_body = false;
-        http_transmission_clear(&connection->output);
-    }
+    if (connection->answered)
+        forget_request(connection);
     if (!connection->request || !http_request_started(connection->request))
         phase = connection->served ? HTTP_PHASE_IDLE : HTTP_PHASE_FRESH;
     else
@@ -368,6 +373,7 @@ static void finish(struct http_connection *connection) {
         http_connection_close(connection);
         return;
     }
+    forget_request(connection);
     enter(connection, HTTP_PHASE_LINGERING);
     watch(connection, UV_READABLE);
 }
@@ -375,15 +381,15 @@ static void finish(struct http_connection *connection) {
 /* The handler works, or its stream is open. */
 static void wait_for_handler(struct http_connection *connection) {
     struct http_stream *stream = &connection->stream;
+    bool has_room = is_streaming(connection) && stream->refused &&
+                    http_stream_waiting(stream) <= HTTP_STREAM_WAITING_MAX / 2;
 
+    if (has_room)
+        stream->refused = false;
     if (connection->phase != HTTP_PHASE_HANDLING)
         enter(connection, HTTP_PHASE_HANDLING);
     watch(connection, handling_events(connection));
-    if (!is_streaming(connection) || !stream->refused ||
-        http_stream_waiting(stream) > HTTP_STREAM_WAITING_MAX / 2)
-        return;
-    stream->refused = false;
-    if (stream->events->on_room)
+    if (has_room && stream->events->on_room)
         stream->events->on_room(stream->owner);
 }
 

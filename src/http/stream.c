@@ -42,22 +42,20 @@ static int add_piece(struct http_stream *stream, const void *bytes, size_t lengt
     return 0;
 }
 
-static bool has_room(const struct http_stream *stream, size_t length) {
+static bool is_memory_short(const struct http_stream *stream, size_t length) {
     const struct http_server *server = stream->connection->server;
     size_t memory_max = server->options.memory_max;
 
-    if (http_stream_waiting(stream) + length > HTTP_STREAM_WAITING_MAX)
-        return false;
-    return memory_max == 0 || server->memory + length <= memory_max;
+    return memory_max > 0 && server->memory + length > memory_max;
 }
 
 int http_stream_write(struct http_stream *stream, const void *bytes, size_t length) {
     int status = UV_ENOBUFS;
 
-    if (has_room(stream, length))
-        status = add_piece(stream, bytes, length);
-    if (status < 0)
+    if (http_stream_waiting(stream) + length > HTTP_STREAM_WAITING_MAX)
         stream->refused = true;
+    else if (!is_memory_short(stream, length))
+        status = add_piece(stream, bytes, length);
     http_connection_wake(stream->connection);
     return status;
 }

@@ -27,7 +27,8 @@ struct http_stream_events {
     /* The connection has ended before http_stream_end(): the stream is no more. May be NULL. */
     void (*gone)(void *owner);
 
-    /* A write was refused, and at least half of the room is free again. May be NULL. */
+    /* A write was refused because of what waits for this client, and at least half of the room is
+     * free again. May be NULL. */
     void (*on_room)(void *owner);
 };
 

@@ -1,6 +1,7 @@
 #include "http/target.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* The path of the absolute form begins after the authority; it may be missing, which means "/". */
@@ -76,5 +77,32 @@ int http_target_decode(const struct http_target *target, char *decoded) {
         i += 3;
     }
     *decoded = '\0';
+    return 0;
+}
+
+static bool is_unreserved(char byte) {
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') ||
+           (byte >= '0' && byte <= '9') || (byte != '\0' && strchr("-._~", byte));
+}
+
+int http_target_encode(struct buffer *out, const char *text) {
+    static const char digits[] = "0123456789ABCDEF";
+    char *end = buffer_reserve(out, strlen(text) * 3 + 1);
+    const char *start = end;
+
+    if (!end)
+        return -ENOMEM;
+    for (; *text; text++) {
+        unsigned char byte = (unsigned char)*text;
+
+        if (is_unreserved(*text)) {
+            *end++ = *text;
+            continue;
+        }
+        *end++ = '%';
+        *end++ = digits[byte >> 4];
+        *end++ = digits[byte & 15];
+    }
+    buffer_commit(out, (size_t)(end - start));
     return 0;
 }

@@ -1,6 +1,8 @@
-/* The path within a request target. Pure. */
+/* The path within a request target, read and written. Pure. */
 #ifndef BATON_HTTP_TARGET_H
 #define BATON_HTTP_TARGET_H
+
+#include "base/buffer.h"
 
 #include <stddef.h>
 
@@ -19,5 +21,9 @@ int http_target_split(const char *target, struct http_target *ret_target);
  * path_length + 1 bytes. -EINVAL for an incomplete code, for %00, and for %2f, which would be a
  * slash to one reader and a letter to another. Dot segments stay as they are. */
 int http_target_decode(const struct http_target *target, char *decoded);
+
+/* Appends `text` as one part of a path or query: everything but letters, digits and "-._~" is
+ * percent-encoded. 0 or -ENOMEM. */
+int http_target_encode(struct buffer *out, const char *text);
 
 #endif
