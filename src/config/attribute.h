@@ -34,6 +34,13 @@ json_t *attribute_normalize(const json_t *app, struct text_list *warnings);
  * name becomes NAME-env_name. A warning when the app has no such env_NAME. 0 or UV_ENOMEM. */
 int attribute_merge_env(json_t *app, const char *env_name, struct text_list *warnings);
 
+/* Makes the paths of a normalised app absolute: `cwd` (which is `directory` where there is none)
+ * and an `interpreter` with a slash from `directory`, the files for output and the process number
+ * from `cwd`. The script stays: a bare name may be a command. `directory` is absolute. 0 or
+ * UV_ENOMEM.
+ */
+int attribute_resolve_paths(json_t *app, const char *directory);
+
 /* The first name of an attribute that is written so, or NULL; a constant. */
 const char *attribute_canonical_name(const char *name);
 

@@ -36,19 +36,50 @@ static void count_instances(struct settings *settings) {
         settings->instances = cpus > less ? cpus - less : 1;
 }
 
-static int choose_name(struct settings *settings) {
-    const char *slash = strrchr(settings->script, '/');
-    const char *base = slash ? slash + 1 : settings->script;
-    char name[256];
+void settings_name_of_script(const char *script, char name[SETTINGS_NAME_MAX]) {
+    const char *slash = strrchr(script, '/');
     char *dot;
 
-    if (settings->name)
-        return 0;
-    snprintf(name, sizeof name, "%s", base);
+    snprintf(name, SETTINGS_NAME_MAX, "%s", slash ? slash + 1 : script);
     dot = strrchr(name, '.');
     if (dot && dot != name)
         *dot = '\0';
-    return settings_set_text(&settings->name, name);
+}
+
+static int choose_names(struct settings *settings) {
+    char name[SETTINGS_NAME_MAX];
+    int result = 0;
+
+    settings_name_of_script(settings->script, name);
+    if (!settings->name)
+        result = settings_set_text(&settings->name, name);
+    if (result == 0 && !settings->namespace)
+        result = settings_set_text(&settings->namespace, SETTINGS_DEFAULT_NAMESPACE);
+    if (result == 0 && !settings->instance_var)
+        result = settings_set_text(&settings->instance_var, SETTINGS_DEFAULT_INSTANCE_VAR);
+    return result;
+}
+
+static int check_health(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    if (!settings->health.path)
+        return 0;
+    if (settings->health.port == 0)
+        settings->health.port = settings->port;
+    if (settings->health.port > 0)
+        return 0;
+    snprintf(error, SETTINGS_ERROR_MAX,
+             "health needs a port: health.port, or the app's own as port");
+    return UV_EINVAL;
+}
+
+static int check_depends_on(const struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    for (size_t i = 0; i < settings->depends_on.count; i++) {
+        if (strcmp(settings->depends_on.items[i], settings->name) != 0)
+            continue;
+        snprintf(error, SETTINGS_ERROR_MAX, "'%.128s' cannot depend on itself", settings->name);
+        return UV_EINVAL;
+    }
+    return 0;
 }
 
 static enum settings_intercept choose_by_program(const struct settings *settings) {
@@ -155,7 +186,15 @@ int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
                  settings->cwd, uv_strerror(uv_translate_sys_error(errno)));
         return UV_ENOENT;
     }
-    result = choose_name(settings);
+    if (!settings->script) {
+        snprintf(error, SETTINGS_ERROR_MAX, "a script is missing");
+        return UV_EINVAL;
+    }
+    result = choose_names(settings);
+    if (result == 0)
+        result = check_health(settings, error);
+    if (result == 0)
+        result = check_depends_on(settings, error);
     if (result == 0)
         result = program_resolve(settings, error);
     if (result == UV_ENOMEM)

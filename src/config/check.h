@@ -5,7 +5,12 @@
 
 #include "config/settings.h"
 
-/* Completes (name, script, interpreter, instances, intercept, policy) and checks. 0, or UV_EINVAL,
+/* The name of an app that has none: its script's base name without the ending. */
+#define SETTINGS_NAME_MAX 256
+void settings_name_of_script(const char *script, char name[SETTINGS_NAME_MAX]);
+
+/* Completes (name, namespace, script, interpreter, instances, intercept, policy, instance_var,
+ * health.port) and checks. 0, or UV_EINVAL,
  * UV_ENOENT, UV_EISDIR, UV_EACCES or UV_ENOMEM with one sentence for the user in `error`. Looks at
  * the file system, PATH and the CPUs that we may use, nothing else. The counting of CPUs is PM2's.
  */

@@ -5,6 +5,27 @@
 #include <string.h>
 #include <uv.h>
 
+static const char *const intercept_names[] = {
+    [SETTINGS_INTERCEPT_AUTO] = "auto",           [SETTINGS_INTERCEPT_NODE] = "node",
+    [SETTINGS_INTERCEPT_NODE_FAST] = "node-fast", [SETTINGS_INTERCEPT_PRELOAD] = "preload",
+    [SETTINGS_INTERCEPT_SECCOMP] = "seccomp",     [SETTINGS_INTERCEPT_LISTEN_FDS] = "listen-fds",
+    [SETTINGS_INTERCEPT_NATIVE] = "native",       [SETTINGS_INTERCEPT_NONE] = "none",
+};
+
+int settings_intercept_by_name(const char *name, enum settings_intercept *ret_intercept) {
+    for (size_t i = 0; i < sizeof intercept_names / sizeof intercept_names[0]; i++) {
+        if (strcmp(intercept_names[i], name) != 0)
+            continue;
+        *ret_intercept = (enum settings_intercept)i;
+        return 0;
+    }
+    return UV_EINVAL;
+}
+
+const char *settings_intercept_name(enum settings_intercept intercept) {
+    return intercept_names[intercept];
+}
+
 int text_list_add(struct text_list *list, const char *text) {
     char **items = realloc(list->items, (list->count + 2) * sizeof *items);
 

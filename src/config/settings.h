@@ -38,6 +38,10 @@ enum settings_intercept {
 
 #define SETTINGS_BY_KIND UINT64_MAX /* a time that depends on how the worker gets its clients */
 
+/* The kind that --intercept calls so: 0, or UV_EINVAL. */
+int settings_intercept_by_name(const char *name, enum settings_intercept *ret_intercept);
+const char *settings_intercept_name(enum settings_intercept intercept);
+
 /* A growing NULL-terminated list of owned texts. */
 struct text_list {
     char **items; /* NULL while empty */
