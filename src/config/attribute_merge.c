@@ -45,10 +45,10 @@ static void remove_named(json_t *app) {
     json_t *value;
     void *next;
 
-    json_object_foreach_safe(app, next, name, value) if (strncmp(name, "env_", 4) == 0 ||
-                                                         strcmp(name, "deploy") == 0)
-        json_object_del(app, name);
-    return 0;
+    json_object_foreach_safe(app, next, name, value) {
+        if (strncmp(name, "env_", 4) == 0 || strcmp(name, "deploy") == 0)
+            json_object_del(app, name);
+    }
 }
 
 static bool is_true(const json_t *value) {
