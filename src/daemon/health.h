@@ -71,7 +71,6 @@ struct health_probe {
     uint64_t timeout_ms;
     size_t drained; /* bytes after the status line that were read and thrown away */
     bool decided;
-    bool aborted;
     unsigned open; /* handles not closed */
     void (*on_done)(void *owner, const struct health_outcome *outcome);
     void *owner;
