@@ -6,7 +6,7 @@
  *
  * Lines are announced only while somebody follows, and cut only for those and for formats: raw
  * output that nobody follows is written as it was read. A line longer than OUTPUT_HELD_MAX is
- * written and announced in pieces. The last 4 KiB of each slot are kept, for failure reports. It
+ * written and announced in pieces. The last 4 KiB of each worker are kept, for failure reports. It
  * never slows a worker.
  *
  * start/close(callback). Settings, home and name are the caller's and outlive it. */
@@ -57,11 +57,11 @@ struct app_log {
     struct app_log_slot **slots;
     uint32_t slot_count;
     struct list files;
-    bool several; /* slots have files of their own, with the process's number */
+    bool numbered; /* new slots' files have the process's number in their names */
     bool followed;
-    char *date_format;   /* owned; NULL: none */
-    struct buffer lines; /* being formatted */
-    struct buffer text;  /* being announced */
+    const char *date_format; /* NULL: none */
+    struct buffer lines;     /* being formatted */
+    struct buffer text;      /* being announced */
     void (*on_closed)(void *owner);
     void *owner;
 };
@@ -72,8 +72,8 @@ int app_log_start(struct app_log *log, const struct app_log_options *options);
 /* Closes the sources that are left, with what they still have to say, then the files. */
 void app_log_close(struct app_log *log, void (*on_closed)(void *owner), void *owner);
 
-/* Other settings of the same app: files get the names and formats of these from now on. 0 or
- * UV_ENOMEM, with the old settings in force. */
+/* Other settings of the same app: files get the names and formats of these from now on. 0, or
+ * UV_ENOMEM when slots are without files now. */
 int app_log_configure(struct app_log *log, const struct settings *settings);
 
 /* The app has so many slots now: files of new ones are opened. A slot that has one without a
@@ -93,8 +93,9 @@ void app_log_reopen(struct app_log *log);
 int app_log_path(const struct app_log *log, uint32_t slot, enum app_log_kind kind,
                  char path[PATH_MAX]);
 
-/* Appends at most APP_LOG_LAST_LINES lines that the slot's workers have printed last, each with its
- * newline, as UTF-8. 0 or -ENOMEM. */
-int app_log_last_lines(const struct app_log *log, uint32_t slot, struct buffer *text);
+/* Appends at most APP_LOG_LAST_LINES lines that the worker has printed last, each with its newline,
+ * as UTF-8. It is known by slot and process, as long as it is one of the two of its slot that have
+ * printed last; 0: whichever has. 0 or -ENOMEM. */
+int app_log_last_lines(const struct app_log *log, uint32_t slot, pid_t pid, struct buffer *text);
 
 #endif

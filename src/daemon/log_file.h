@@ -49,6 +49,7 @@ struct log_file {
     bool regular;   /* a file, neither device nor pipe */
     dev_t device;
     ino_t inode;
+    int open_error; /* why it could not be opened last */
     uint64_t size;
     bool line_start;    /* what was written last is the end of a line */
     bool torn;          /* a part of a line was dropped */

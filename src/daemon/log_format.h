@@ -44,7 +44,7 @@ size_t log_format_date(char text[LOG_DATE_MAX], const char *format, const struct
 size_t log_format_iso_date(char text[LOG_DATE_MAX], int64_t unix_ms);
 
 /* Appends {"message":…,"timestamp":…,"type":…,"process_id":…,"app_name":…} and a newline. What is
- * not UTF-8 in the texts becomes U+FFFD. 0, or -ENOMEM with the buffer as it was. */
+ * not UTF-8 in the texts becomes U+FFFD, NUL is \u0000. 0, or -ENOMEM with the buffer as it was. */
 int log_format_json(struct buffer *buffer, const struct log_record *record);
 
 /* Appends the bytes as UTF-8: each that is part of no well-formed sequence becomes U+FFFD, NUL too.

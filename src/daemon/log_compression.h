@@ -1,0 +1,37 @@
+/* A rotated log file that is being compressed, in libuv's thread pool.
+ *
+ * The happy path: PATH.N is read and written as gzip to PATH.compressing; when all is there this
+ * becomes PATH.N.gz and PATH.N goes. It can fail when either cannot be opened, read or written (a
+ * full disk): then PATH.N stays as it is. Rotation goes on meanwhile: whoever renames the file says
+ * so. On the heap; freed by itself. */
+#ifndef BATON_DAEMON_LOG_COMPRESSION_H
+#define BATON_DAEMON_LOG_COMPRESSION_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct log_compression {
+    uv_work_t work;
+    char *path; /* of the log file; owned */
+    uint32_t number;
+    int input;
+    int output;
+    atomic_bool given_up;
+    int result; /* 0 or a UV_E* */
+    void (*done)(void *owner, int result);
+    void *owner;
+};
+
+/* 0 with *ret_compression, which is valid until `done` (to be set by the caller, as is `owner`) or
+ * log_compression_give_up(); or a UV_E*. */
+int log_compression_start(struct log_compression **ret_compression, uv_loop_t *loop,
+                          const char *path, uint32_t number);
+
+/* PATH.number is PATH.(number + 1) now. */
+void log_compression_moved(struct log_compression *compression);
+
+/* PATH.number is gone, or whoever asked is: nothing comes of it, and `done` is not called. */
+void log_compression_give_up(struct log_compression *compression);
+
+#endif

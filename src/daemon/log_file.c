@@ -1,0 +1,384 @@
+#include "daemon/log_file.h"
+
+#include "daemon/log_compression.h"
+#include "daemon/log_name.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LOOK_MS       1000
+#define SAY_MS        60000
+#define ROTATE_MS     60000   /* before a rotation that failed is tried again */
+#define OVERSHOOT     1048576 /* bytes past the limit for a line to end in */
+#define KEEP_MAX      1000
+#define DIRECTORY     0700
+#define PREDECESSOR_1 1
+
+/* --- problems --- */
+
+static void say(struct log_file *file, const char *action, int error, uint64_t now_ms) {
+    struct log_problem problem = {
+        .path = file->path, .action = action, .error = error, .dropped = file->dropped};
+
+    if (!file->options.problem || (file->said_ms && now_ms - file->said_ms < SAY_MS))
+        return;
+    file->said_ms = now_ms;
+    file->options.problem(file->options.owner, &problem);
+}
+
+/* --- opening --- */
+
+static void make_directories(const char *path) {
+    char directory[PATH_MAX];
+    size_t length = strlen(path);
+
+    if (length >= sizeof directory)
+        return;
+    memcpy(directory, path, length + 1);
+    for (char *slash = strchr(directory + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        mkdir(directory, DIRECTORY); /* or it is there; else opening fails */
+        *slash = '/';
+    }
+}
+
+/* Not blocking: a pipe without reader is an error, and one with a slow reader, too. */
+static int open_path(const char *path) {
+    int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
+    int descriptor = open(path, flags, LOG_FILE_MODE);
+
+    if (descriptor < 0 && errno == ENOENT) {
+        make_directories(path);
+        descriptor = open(path, flags, LOG_FILE_MODE);
+    }
+    return descriptor < 0 ? uv_translate_sys_error(errno) : descriptor;
+}
+
+/* Opens the path; what was open stays when that fails. */
+static int open_anew(struct log_file *file, uint64_t now_ms) {
+    struct stat status;
+    int descriptor = open_path(file->path);
+
+    file->looked_ms = now_ms;
+    if (descriptor >= 0 && fstat(descriptor, &status) < 0) {
+        close(descriptor);
+        descriptor = uv_translate_sys_error(errno);
+    }
+    if (descriptor < 0) {
+        file->open_error = descriptor;
+        say(file, "open", descriptor, now_ms);
+        return descriptor;
+    }
+    if (file->descriptor >= 0)
+        close(file->descriptor);
+    file->descriptor = descriptor;
+    file->regular = S_ISREG(status.st_mode);
+    file->device = status.st_dev;
+    file->inode = status.st_ino;
+    file->size = file->regular ? (uint64_t)status.st_size : 0;
+    file->line_start = true;
+    file->torn = false;
+    return 0;
+}
+
+/* What others have done to the file: removed, renamed, truncated. */
+static void look_at_path(struct log_file *file, uint64_t now_ms) {
+    struct stat status;
+
+    file->looked_ms = now_ms;
+    if (file->descriptor < 0 || stat(file->path, &status) < 0 || status.st_dev != file->device ||
+        status.st_ino != file->inode)
+        open_anew(file, now_ms);
+    else if (file->regular)
+        file->size = (uint64_t)status.st_size;
+    if (file->size == 0)
+        file->line_start = true;
+}
+
+/* --- predecessors --- */
+
+static bool exists(const struct log_file *file, uint32_t number, bool compressed) {
+    char name[PATH_MAX];
+    struct stat status;
+
+    return log_name_predecessor(file->path, number, compressed, name, sizeof name) == 0 &&
+           lstat(name, &status) == 0;
+}
+
+static void remove_one(struct log_file *file, uint32_t number) {
+    char name[PATH_MAX];
+
+    for (int compressed = 0; compressed < 2; compressed++)
+        if (log_name_predecessor(file->path, number, compressed, name, sizeof name) == 0)
+            unlink(name);
+    if (file->compression && file->compression->number == number) {
+        log_compression_give_up(file->compression);
+        file->compression = NULL;
+    }
+}
+
+static int rename_one(const struct log_file *file, uint32_t number, bool compressed) {
+    char from[PATH_MAX];
+    char to[PATH_MAX];
+    int result = log_name_predecessor(file->path, number, compressed, from, sizeof from);
+
+    if (result == 0)
+        result = log_name_predecessor(file->path, number + 1, compressed, to, sizeof to);
+    if (result == 0 && rename(from, to) < 0 && errno != ENOENT)
+        result = uv_translate_sys_error(errno);
+    return result;
+}
+
+static int move_up(struct log_file *file, uint32_t number) {
+    int result = rename_one(file, number, true);
+
+    if (result == 0)
+        result = rename_one(file, number, false);
+    if (result == 0 && file->compression && file->compression->number == number)
+        log_compression_moved(file->compression);
+    return result;
+}
+
+/* Makes PATH.1 free. Those above a gap stay; without one the oldest goes. */
+static int shift(struct log_file *file) {
+    uint32_t keep = file->options.keep;
+    uint32_t number = PREDECESSOR_1;
+    int result = 0;
+
+    while (number <= keep && (exists(file, number, false) || exists(file, number, true)))
+        number++;
+    if (number > keep)
+        remove_one(file, number = keep);
+    while (number > PREDECESSOR_1 && result == 0)
+        result = move_up(file, --number);
+    return result;
+}
+
+/* --- rotation --- */
+
+static int empty(struct log_file *file) {
+    if (ftruncate(file->descriptor, 0) < 0)
+        return uv_translate_sys_error(errno);
+    file->size = 0;
+    file->line_start = true;
+    return 0;
+}
+
+/* The file's name goes back to it when no new one can be made. */
+static int replace(struct log_file *file, uint64_t now_ms) {
+    char first[PATH_MAX];
+    int result = log_name_predecessor(file->path, PREDECESSOR_1, false, first, sizeof first);
+
+    if (result == 0)
+        result = shift(file);
+    if (result == 0 && rename(file->path, first) < 0)
+        result = uv_translate_sys_error(errno);
+    if (result < 0)
+        return result;
+    result = open_anew(file, now_ms);
+    if (result < 0)
+        rename(first, file->path);
+    return result;
+}
+
+/* True when there is room now: by rotation, or because somebody else has made some. */
+static bool rotate(struct log_file *file, uint64_t now_ms) {
+    uint64_t size = file->size;
+    int result;
+
+    look_at_path(file, now_ms);
+    if (file->size < size)
+        return true;
+    result = file->options.keep > 0 ? replace(file, now_ms) : empty(file);
+    if (result < 0) {
+        file->failed_ms = now_ms;
+        say(file, "rotate", result, now_ms);
+        return false;
+    }
+    file->failed_ms = 0;
+    file->rotations++;
+    file->waits = file->options.keep > 0;
+    return true;
+}
+
+static bool rotates(const struct log_file *file, uint64_t now_ms) {
+    return file->regular && file->descriptor >= 0 && file->options.max_size > 0 &&
+           (!file->failed_ms || now_ms - file->failed_ms >= ROTATE_MS);
+}
+
+static size_t first_line(const char *bytes, size_t length) {
+    const char *newline = memchr(bytes, '\n', length);
+
+    return newline ? (size_t)(newline - bytes) + 1 : length;
+}
+
+/* How many of the bytes belong before the next rotation: whole lines, unless one is far too long.
+ */
+static size_t fitting(const struct log_file *file, const char *bytes, size_t length) {
+    uint64_t max = file->options.max_size;
+    uint64_t room = file->size < max ? max - file->size : 0;
+    const char *newline;
+
+    if (length <= room)
+        return length;
+    newline = memrchr(bytes, '\n', room);
+    if (newline)
+        return (size_t)(newline - bytes) + 1;
+    if (file->line_start)
+        return file->size > 0 ? 0 : first_line(bytes, length);
+    return file->size < max + OVERSHOOT ? first_line(bytes, length) : 0;
+}
+
+/* --- writing --- */
+
+/* How many bytes were taken, and *error why not all. */
+static size_t write_bytes(struct log_file *file, const char *bytes, size_t length, int *error) {
+    size_t done = 0;
+
+    while (done < length) {
+        ssize_t written = write(file->descriptor, bytes + done, length - done);
+
+        if (written < 0 && errno == EINTR)
+            continue;
+        if (written <= 0) {
+            *error = written < 0 ? uv_translate_sys_error(errno) : UV_EIO;
+            break;
+        }
+        done += (size_t)written;
+    }
+    file->size += done;
+    if (done > 0)
+        file->line_start = bytes[done - 1] == '\n';
+    return done;
+}
+
+/* After a torn line the next begins on its own. */
+static void append(struct log_file *file, const char *bytes, size_t length, uint64_t now_ms) {
+    const char *action = file->descriptor < 0 ? "open" : "write to";
+    int error = file->open_error;
+    size_t done = 0;
+
+    if (length == 0)
+        return;
+    if (file->descriptor >= 0 && file->torn)
+        file->torn = write_bytes(file, "\n", 1, &error) < 1;
+    if (file->descriptor >= 0 && !file->torn)
+        done = write_bytes(file, bytes, length, &error);
+    if (done == length)
+        return;
+    file->torn = file->descriptor >= 0 && !file->line_start;
+    file->dropped += length - done;
+    say(file, action, error, now_ms);
+}
+
+void log_file_write(struct log_file *file, const char *bytes, size_t length, uint64_t now_ms) {
+    if (now_ms - file->looked_ms >= LOOK_MS)
+        look_at_path(file, now_ms);
+    while (length > 0) {
+        size_t piece = rotates(file, now_ms) ? fitting(file, bytes, length) : length;
+
+        append(file, bytes, piece, now_ms);
+        bytes += piece;
+        length -= piece;
+        if (length > 0)
+            rotate(file, now_ms);
+    }
+}
+
+/* --- from outside --- */
+
+int log_file_init(struct log_file *file, const struct log_file_options *options, uint64_t now_ms) {
+    *file = (struct log_file){.options = *options, .descriptor = -1, .line_start = true};
+    file->path = strdup(options->path);
+    if (!file->path)
+        return UV_ENOMEM;
+    file->options.path = file->path;
+    if (file->options.keep > KEEP_MAX)
+        file->options.keep = KEEP_MAX;
+    open_anew(file, now_ms);
+    file->waits = file->regular && exists(file, PREDECESSOR_1, false);
+    return 0;
+}
+
+static void give_up_compression(struct log_file *file) {
+    if (file->compression)
+        log_compression_give_up(file->compression);
+    file->compression = NULL;
+}
+
+void log_file_clear(struct log_file *file) {
+    give_up_compression(file);
+    if (file->descriptor >= 0)
+        close(file->descriptor);
+    file->descriptor = -1;
+    free(file->path);
+    file->path = NULL;
+}
+
+void log_file_reopen(struct log_file *file, uint64_t now_ms) {
+    open_anew(file, now_ms);
+}
+
+int log_file_flush(struct log_file *file) {
+    if (file->descriptor < 0)
+        return file->open_error;
+    if (!file->regular)
+        return 0;
+    for (uint32_t number = PREDECESSOR_1; number <= file->options.keep; number++)
+        remove_one(file, number);
+    file->waits = false;
+    return empty(file);
+}
+
+/* --- compression --- */
+
+static void on_compressed(void *owner, int result) {
+    struct log_file *file = owner;
+
+    (void)result; /* it stays as it is then, and is tried again after the next rotation */
+    file->compression = NULL;
+}
+
+/* Whether the predecessor is there, not compressed; and whether it has rested. */
+static bool is_plain(const struct log_file *file, uint32_t number, uint64_t rest_ms,
+                     bool *ret_rested) {
+    char name[PATH_MAX];
+    struct stat status;
+    struct timespec now;
+
+    if (log_name_predecessor(file->path, number, false, name, sizeof name) < 0 ||
+        lstat(name, &status) < 0 || !S_ISREG(status.st_mode))
+        return false;
+    clock_gettime(CLOCK_REALTIME, &now);
+    *ret_rested = (now.tv_sec - status.st_mtim.tv_sec) * 1000 +
+                      (now.tv_nsec - status.st_mtim.tv_nsec) / 1000000 >=
+                  (int64_t)rest_ms;
+    return true;
+}
+
+/* The oldest first: it has rested longest. */
+bool log_file_compress(struct log_file *file, uint64_t rest_ms) {
+    bool rested = false;
+
+    if (file->compression || !file->waits)
+        return file->waits;
+    for (uint32_t number = file->options.keep; number >= PREDECESSOR_1; number--) {
+        if (!is_plain(file, number, rest_ms, &rested))
+            continue;
+        if (rested && log_compression_start(&file->compression, file->options.loop, file->path,
+                                            number) == 0) {
+            file->compression->done = on_compressed;
+            file->compression->owner = file;
+        }
+        return true;
+    }
+    file->waits = false;
+    return false;
+}
