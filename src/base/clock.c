@@ -12,3 +12,10 @@ uint64_t clock_ns(void) {
 uint64_t clock_ms(void) {
     return clock_ns() / 1000000u;
 }
+
+int64_t clock_wall_ms(void) {
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}

@@ -8,4 +8,7 @@
 uint64_t clock_ns(void);
 uint64_t clock_ms(void);
 
+/* Milliseconds since 1970: for people, not for measuring. */
+int64_t clock_wall_ms(void);
+
 #endif
