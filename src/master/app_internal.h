@@ -1,5 +1,6 @@
-/* What the files of an app call of each other: app.c has its slots and workers, app_listeners.c its
- * listeners, app_reload.c the exchange of its workers, app_end.c its end. For them alone. */
+/* What the files of an app call of each other: app.c has its life, app_slot.c its slots and their
+ * workers, app_listeners.c its listeners, app_bypass.c finds workers that go past it, app_reload.c
+ * exchanges its workers, app_end.c has its end. For them alone. */
 #ifndef BATON_MASTER_APP_INTERNAL_H
 #define BATON_MASTER_APP_INTERNAL_H
 
@@ -7,20 +8,38 @@
 
 /* --- app.c --- */
 
+/* Announces a slot whose status or process has changed. */
+void app_note(struct slot *slot);
+
+bool app_is_wanted(const struct app *app); /* some slot is */
+
+/* --- app_slot.c --- */
+
 /* Starts a process for the slot, in the rotation as soon as it is ready (`serving`), or later by
  * child_serve(). 0 with *ret_child, or the UV_E* why it cannot be started. */
 int app_start_child(struct slot *slot, bool serving, struct child **ret_child);
 
-/* Gives an empty slot a worker, unless it is over or the app ends. */
-void app_start_slot(struct slot *slot);
+/* The slot is to have a worker from now on: false when it was already, or the app is closing. */
+bool app_want_slot(struct slot *slot);
 
-/* --- app_listeners.c --- */
+/* Gives a wanted slot that has no worker one. */
+void app_fill_slot(struct slot *slot);
+
+/* It is not started again because of what the next start would meet again: `reason`, which was
+ * logged. Ends what is there of it. */
+void app_fail_slot(struct slot *slot, const char *reason);
+
+void app_free_slot(struct slot *slot);
+
+/* Slots in the order of their numbers: NULL after the last. `number` is where to begin. */
+struct slot *app_slot_from(const struct app *app, uint32_t number);
+
+/* --- app_listeners.c: app_listen() and app_unlisten() as struct child_events has them --- */
 
 /* The socket that all workers inherit (sd_listen_fds(3)): blocking, and listening already. 0, or a
- * UV_E* that was logged. */
+ * UV_E* that was logged and is in app->bind_reason. */
 int app_open_inherited(struct app *app);
 
-/* As struct child_events has them; the owner is the app. */
 int app_listen(void *owner, struct child *child, const struct child_listen_request *request,
                struct listener **ret_listener);
 void app_unlisten(void *owner, struct child *child, struct child_member *member, bool asked);
@@ -28,20 +47,49 @@ void app_unlisten(void *owner, struct child *child, struct child_member *member,
 /* While a slot has no worker, its next one may want the listener that nobody else wants. */
 bool app_is_awaited(const struct app *app);
 
+/* --- app_bypass.c --- */
+
+/* The worker is late: whether it listens by itself, and is READY by that. */
+bool app_listens_by_itself(struct app *app, struct child *child);
+
+/* Looks among the workers that have not been there for long, soon and not only when a worker is
+ * late, for the others find its address in use. */
+void app_look_for_bypass(struct app *app);
+
 /* --- app_reload.c --- */
 
-/* A successor did not get ready; outside a reload it was to replace a worker that had grown too
- * large. */
-void app_successor_failed(struct slot *slot, const char *why);
+/* Begins the next renewal, if none is under way. */
+void app_renew_next(struct app *app);
 
-/* The slot has its new worker, or needs none any more: on to the next, if it was this one's turn.
- */
-void app_continue_reload(struct app *app, const struct slot *slot);
+/* The slot's worker is ready: the successor takes over, or its turn is over. */
+void app_successor_ready(struct slot *slot);
+void app_first_ready(struct slot *slot);
+
+/* The successor will not serve: it has ended, or not become ready in time. */
+void app_successor_failed(struct slot *slot, int error, const char *reason);
+
+/* The slot's own worker failed or was given up during its turn. */
+void app_renewal_failed(struct slot *slot, int error, const char *reason);
+
+/* The old worker ended while the successor was prepared: whoever is there now serves. */
+void app_promote(struct slot *slot);
+
+/* The slot's workers are all gone: true when its turn goes on with a new one. */
+bool app_renewal_emptied(struct slot *slot);
+
+/* Its worker has grown too large. */
+void app_renew_large(struct slot *slot);
+
+/* Its mark and turn are dropped. */
+void app_cancel_renewal(struct slot *slot);
 
 /* --- app_end.c --- */
 
+/* No slot is wanted any more: whoever has connected is served, then all are drained. */
+void app_begin_end(struct app *app);
+
 /* Takes the next step of the end when the last worker, listener or timer is gone. */
-void app_finish_if_empty(struct app *app);
+void app_check_end(struct app *app);
 void app_on_listener_closed(void *owner);
 
 #endif

@@ -3,37 +3,39 @@
 #include "master/app.h"
 #include "master/app_internal.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define UNWANTED_MS 1000 /* for a program that has closed its sockets to end */
 
-static void complain_of_bind(struct app *app, const struct listener_key *key, int error) {
-    char text[ADDRESS_TEXT_MAX];
-
-    address_describe(&key->address.any, key->length, text);
-    if (error == UV_EADDRINUSE)
-        log_error("%s: %s is in use by another program", app->settings->name, text);
-    else
-        log_error("%s: cannot listen on %s: %s", app->settings->name, text, uv_strerror(error));
-}
-
 /* The other workers meet the same, and one sentence is enough. */
 static void on_bind_failed(struct app *app, const struct listener_key *key, int error) {
+    const char *name = app->settings->name;
+    char text[ADDRESS_TEXT_MAX];
+
     if (app->bind_error == error && listener_key_equal(&app->bind_key, key))
         return;
     app->bind_error = error;
     app->bind_key = *key;
-    complain_of_bind(app, key, error);
+    address_describe(&key->address.any, key->length, text);
+    if (error == UV_EADDRINUSE)
+        snprintf(app->bind_reason, sizeof app->bind_reason,
+                 "%.256s: %s is in use by another program", name, text);
+    else
+        snprintf(app->bind_reason, sizeof app->bind_reason, "%.256s: cannot listen on %s: %s", name,
+                 text, uv_strerror(error));
+    log_error("%s", app->bind_reason);
 }
 
 static int open_listener(struct app *app, const struct child_listen_request *request,
                          struct listener **ret_listener) {
-    int result =
-        app->stopping ? UV_ECANCELED : listener_set_open(&app->listeners, request, ret_listener);
+    int result = app_is_wanted(app) ? listener_set_open(&app->listeners, request, ret_listener)
+                                    : UV_ECANCELED;
 
     if (result == 0) {
         app->bind_error = 0;
-        app->events->serving(app->owner, app, *ret_listener);
+        if (app->events->serving)
+            app->events->serving(app->owner, app, *ret_listener);
     } else if (result != UV_ECANCELED) {
         on_bind_failed(app, request->key, result);
     }
@@ -43,23 +45,29 @@ static int open_listener(struct app *app, const struct child_listen_request *req
 int app_open_inherited(struct app *app) {
     struct listener_key key = {.kind = LISTENER_TCP};
     struct child_listen_request request = {.key = &key};
+    struct listener *inherited;
     struct sockaddr_storage address;
     int result = address_parse(app->settings->listen, &address, &key.length);
 
     if (result < 0) {
-        log_error("--listen takes [HOST:]PORT or the path of a Unix socket, not '%.128s'",
-                  app->settings->listen);
+        snprintf(app->bind_reason, sizeof app->bind_reason,
+                 "--listen takes [HOST:]PORT or the path of a Unix socket, not '%.128s'",
+                 app->settings->listen);
+        log_error("%s", app->bind_reason);
         return result;
     }
     memcpy(&key.address, &address, key.length);
     key.any_host = strchr(app->settings->listen, ':') == NULL;
     if (address.ss_family == AF_UNIX)
         key.kind = LISTENER_UNIX;
-    result = open_listener(app, &request, &app->inherited);
+    result = open_listener(app, &request, &inherited);
+    if (result == 0)
+        result = listener_share(inherited, 0);
     if (result < 0)
         return result;
     app->listened = true;
-    return listener_share(app->inherited, 0);
+    app->inherited = inherited;
+    return 0;
 }
 
 int app_listen(void *owner, struct child *child, const struct child_listen_request *request,
@@ -77,9 +85,10 @@ int app_listen(void *owner, struct child *child, const struct child_listen_reque
 }
 
 bool app_is_awaited(const struct app *app) {
-    for (uint32_t i = 0; i < app->slot_count; i++)
-        if (!app->slots[i].over && (!app->slots[i].current || app->slots[i].next ||
-                                    app->slots[i].current->state < CHILD_READY))
+    for (const struct slot *slot = app_slot_from(app, 0); slot;
+         slot = app_slot_from(app, slot->number + 1))
+        if (slot->wish == SLOT_WANTED &&
+            (!slot->current || slot->next || slot->current->state < CHILD_READY))
             return true;
     return false;
 }
@@ -97,7 +106,7 @@ void app_unlisten(void *owner, struct child *child, struct child_member *member,
     struct app *app = owner;
 
     listener_set_forget(&app->listeners, &member->member);
-    if (app->stopping || (asked && !app_is_awaited(app)))
+    if (!app_is_wanted(app) || (asked && !app_is_awaited(app)))
         listener_set_close_unwanted(&app->listeners);
     else if (!asked && child->state != CHILD_EXITED)
         uv_timer_start(&app->unwanted_timer, on_unwanted, UNWANTED_MS, 0);

@@ -30,6 +30,7 @@
 
 struct child;
 struct child_member;
+struct host;
 
 /* What a worker asks of the app. */
 struct child_listen_request {
@@ -97,24 +98,23 @@ enum child_timer_step {
 };
 
 struct child_options {
-    const struct settings *settings;
-    uv_loop_t *loop;
+    struct host *host;         /* outlives the child */
+    struct settings *settings; /* a reference is taken */
     uint32_t slot;
-    uint64_t serial;           /* unique among the workers of this master */
-    const char *socket_name;   /* of the worker socket */
-    struct rlimit descriptors; /* what the worker gets as its limit */
+    uint64_t serial;            /* unique among the workers of its app */
     struct output_sink *output; /* takes what it prints; NULL: it has our standard output itself */
+    const struct text_list *variables;     /* "NAME=value": more of its environment, or NULL */
     const struct child_language *language; /* NULL: it gets no channel */
     const char *preload;                   /* library to be loaded into it, or NULL */
     struct listener *inherits;             /* it is given this one's socket; or NULL */
     const struct identity *identity;       /* whom the worker runs as */
-    int input;                             /* becomes its standard input */
     bool serving; /* clients may come as soon as it listens; else only after child_serve() */
 };
 
 struct child {
     struct list in_app;
-    const struct settings *settings;
+    struct host *host;
+    struct settings *settings; /* a reference */
     const struct child_language *language;
     const struct child_events *events;
     void *owner;
@@ -124,7 +124,8 @@ struct child {
     uid_t uid; /* that it runs as */
     enum child_state state;
     uint64_t started_ms;
-    int status;          /* of waitpid(2), once EXITED */
+    int64_t started_wall_ms; /* since 1970 */
+    int status;              /* of waitpid(2), once EXITED */
     pid_t heir;          /* a process that has taken its accept socket to the background, or 0 */
     bool serving;        /* its members join as soon as they are there */
     bool wants_to_serve; /* … as soon as it is READY */
@@ -132,6 +133,7 @@ struct child {
     bool listened;       /* it has a listener, or had one */
     bool said_ready;
     bool was_ready;
+    bool late;        /* it was not READY within listen_timeout */
     bool bind_failed; /* its last listen was answered with an error */
     bool retiring;
     const char *reason; /* why we killed it: a sentence, static; or NULL */
@@ -148,7 +150,7 @@ struct child {
     uint64_t handles_answered;
     uv_timer_t timer; /* listen timeout; then the steps of draining */
     enum child_timer_step timer_step;
-    uint64_t drain_until_ms; /* while the step is CHILD_TIMER_IDLE or CHILD_TIMER_ORPHANS */
+    uint64_t drain_until_ms;      /* while the step is CHILD_TIMER_IDLE or CHILD_TIMER_ORPHANS */
     struct output_source *output; /* NULL when it has our standard output itself, or it has ended */
     struct output_source *error;
     unsigned open_handles; /* what must be closed before the memory may go */

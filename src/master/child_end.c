@@ -24,7 +24,7 @@ static void send_signal(struct child *child, int number) {
         return;
     /* It leads a session and group of its own since its start; the group takes its children along.
      */
-    if (kill(-child->pid, number) < 0)
+    if (!child->settings->treekill || kill(-child->pid, number) < 0)
         kill(child->pid, number);
 }
 

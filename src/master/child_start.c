@@ -3,6 +3,7 @@
 #include "master/child.h"
 #include "master/child_internal.h"
 #include "master/environment.h"
+#include "master/host.h"
 #include "master/identity.h"
 #include "master/native_worker.h"
 #include "master/spawn.h"
@@ -109,12 +110,28 @@ static int supervise(struct child *child, int notification) {
     return 0;
 }
 
+/* Our ends, for nothing of the worker's to end with us. */
+static unsigned keep_ends(const struct child *child, int kept[SPAWN_KEPT_MAX]) {
+    unsigned count = 0;
+
+    if (!child->host->options.keep_channels)
+        return 0;
+    if (child->has_channel)
+        kept[count++] = child->channel.descriptor;
+    if (child->output)
+        kept[count++] = child->output->descriptor;
+    if (child->error)
+        kept[count++] = child->error->descriptor;
+    return count;
+}
+
 static int run_program(struct child *child, const struct child_options *options,
                        const struct start_descriptors *descriptors) {
     const struct settings *settings = options->settings;
     char token[2 * NATIVE_TOKEN_SIZE + 1];
     struct environment_options wanted = {.settings = settings,
-                                         .socket_name = options->socket_name,
+                                         .variables = options->variables,
+                                         .socket_name = options->host->worker_socket.name,
                                          .token = token,
                                          .slot = options->slot,
                                          .serial = options->serial,
@@ -122,11 +139,11 @@ static int run_program(struct child *child, const struct child_options *options,
                                          .preload = options->preload,
                                          .inherits_listener = options->inherits != NULL};
     struct spawn_options program = {.cwd = settings->cwd,
-                                    .input = options->input,
+                                    .input = options->host->null_input,
                                     .output = descriptors->output[1],
                                     .error = descriptors->error[1],
                                     .channel = descriptors->channel[1],
-                                    .descriptors = options->descriptors,
+                                    .descriptors = options->host->worker_descriptors,
                                     .change_user = options->identity->differs,
                                     .uid = options->identity->uid,
                                     .gid = options->identity->gid};
@@ -135,6 +152,7 @@ static int run_program(struct child *child, const struct child_options *options,
     int notification = -1;
     int result;
 
+    program.kept_count = keep_ends(child, program.kept);
     child->uid = options->identity->uid;
     print_token(child->token, token);
     result = environment_create(&environment, &wanted);
@@ -158,8 +176,11 @@ static int run_program(struct child *child, const struct child_options *options,
 void child_handle_closed(void *owner) {
     struct child *child = owner;
 
-    if (--child->open_handles == 0)
-        free(child);
+    if (--child->open_handles > 0)
+        return;
+    settings_unref(child->settings);
+    host_worker_ended(child->host);
+    free(child);
 }
 
 static void on_timer_closed(uv_handle_t *handle) {
@@ -231,15 +252,18 @@ static struct child *child_create(const struct child_options *options,
         return NULL;
     list_init(&child->in_app);
     list_init(&child->members);
-    child->settings = options->settings;
+    child->host = options->host;
+    child->settings = settings_ref(options->settings);
     child->language = options->language;
     child->preload = options->preload;
     child->events = events;
     child->owner = owner;
-    child->loop = options->loop;
+    child->loop = options->host->loop;
     child->slot = options->slot;
     child->serving = options->serving && !options->settings->wait_ready;
     child->started_ms = clock_ms();
+    child->started_wall_ms = clock_wall_ms();
+    host_worker_started(child->host);
     return child;
 }
 
@@ -271,7 +295,8 @@ int child_start(struct child **ret_child, const struct child_options *options,
     if (result == 0)
         result = open_descriptors(&descriptors, options);
     if (result < 0) {
-        free(child);
+        child->open_handles = 1;
+        child_handle_closed(child);
         return result;
     }
     result = start_handles(child, options, &descriptors);

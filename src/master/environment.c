@@ -1,8 +1,10 @@
 #include "master/environment.h"
 
+#include "base/text.h"
 #include "ipc/native_protocol.h"
 #include "master/spawn.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,8 +17,8 @@
 static const char *const replaced[] = {"NODE_CHANNEL_FD",     "NODE_CHANNEL_SERIALIZATION_MODE",
                                        "NODE_UNIQUE_ID",      NATIVE_SOCKET_VARIABLE,
                                        NATIVE_TOKEN_VARIABLE, NATIVE_SLOT_VARIABLE,
-                                       "NODE_APP_INSTANCE",   "LISTEN_FDS",
-                                       "LISTEN_PID",          "LISTEN_FDNAMES"};
+                                       "LISTEN_FDS",          "LISTEN_PID",
+                                       "LISTEN_FDNAMES"};
 
 static bool names(const char *variable, const char *name) {
     size_t length = strlen(name);
@@ -24,19 +26,90 @@ static bool names(const char *variable, const char *name) {
     return strncmp(variable, name, length) == 0 && variable[length] == '=';
 }
 
-static bool is_wanted(const struct environment_options *options, const char *variable) {
-    const struct settings *settings = options->settings;
-
-    if (options->preload && names(variable, "LD_PRELOAD"))
-        return false;
+static bool is_replaced(const char *variable) {
     for (size_t i = 0; i < sizeof replaced / sizeof replaced[0]; i++)
         if (names(variable, replaced[i]))
-            return false;
+            return true;
+    return false;
+}
+
+static bool is_filtered(const struct settings *settings, const char *variable) {
     for (size_t i = 0; i < settings->filter_env.count; i++)
         if (strncmp(variable, settings->filter_env.items[i],
                     strlen(settings->filter_env.items[i])) == 0)
-            return false;
-    return true;
+            return true;
+    return false;
+}
+
+/* An empty environment is one, too; but nobody has none at all. */
+static char **base_of(const struct settings *settings) {
+    return settings->environment.count > 0 ? settings->environment.items : environ;
+}
+
+static int add_base(struct text_list *list, const struct settings *settings) {
+    int result = 0;
+
+    for (char **variable = base_of(settings); *variable && result == 0; variable++)
+        if (!is_replaced(*variable) && !is_filtered(settings, *variable))
+            result = text_list_add(list, *variable);
+    return result;
+}
+
+static int set_text(struct text_list *list, const char *variable) {
+    const char *equals = strchr(variable, '=');
+    char *name;
+    int result;
+
+    if (!equals || is_replaced(variable))
+        return 0;
+    name = strndup(variable, (size_t)(equals - variable));
+    if (!name)
+        return UV_ENOMEM;
+    result = text_list_set_variable(list, name, equals + 1);
+    free(name);
+    return result;
+}
+
+static int set_all(struct text_list *list, const struct text_list *variables) {
+    int result = 0;
+
+    for (size_t i = 0; variables && i < variables->count && result == 0; i++)
+        result = set_text(list, variables->items[i]);
+    return result;
+}
+
+static int set_number(struct text_list *list, const char *name, int64_t number) {
+    char text[24];
+
+    snprintf(text, sizeof text, "%" PRId64, number);
+    return text_list_set_variable(list, name, text);
+}
+
+/* What is not a number stays as it is. */
+static int increment(struct text_list *list, const char *name, uint32_t slot) {
+    const char *text = text_list_variable(list, name);
+    int64_t number;
+
+    if (!text || text_to_number(text, 0, INT32_MAX, &number) < 0)
+        return 0;
+    return set_number(list, name, number + slot);
+}
+
+static int add_settings(struct text_list *list, const struct environment_options *options) {
+    const struct settings *settings = options->settings;
+    const char *instance =
+        settings->instance_var ? settings->instance_var : SETTINGS_DEFAULT_INSTANCE_VAR;
+    int result = set_all(list, &settings->env);
+
+    if (result == 0 && settings->port)
+        result = set_number(list, "PORT", settings->port);
+    if (result == 0 && settings->increment_var)
+        result = increment(list, settings->increment_var, options->slot);
+    if (result == 0)
+        result = set_all(list, options->variables);
+    if (result == 0)
+        result = set_number(list, instance, options->slot);
+    return result;
 }
 
 static int add(struct text_list *list, const char *format, ...)
@@ -58,8 +131,6 @@ static int add_own(struct text_list *list, const struct environment_options *opt
         result = add(list, "%s=%s", NATIVE_TOKEN_VARIABLE, options->token);
     if (result == 0)
         result = add(list, "%s=%u", NATIVE_SLOT_VARIABLE, options->slot);
-    if (result == 0)
-        result = add(list, "NODE_APP_INSTANCE=%u", options->slot);
     if (result == 0 && options->inherits_listener)
         result = add(list, "LISTEN_FDS=1");
     if (result == 0 && options->inherits_listener)
@@ -74,28 +145,26 @@ static int add_own(struct text_list *list, const struct environment_options *opt
     return result;
 }
 
-/* A path is longer than what add() has room for. */
+/* Those that are there already see the program first. */
 static int add_preload(struct text_list *list, const char *library) {
-    const char *others = getenv("LD_PRELOAD");
+    const char *others = text_list_variable(list, "LD_PRELOAD");
     bool has_others = others && others[0];
-    char *variable;
+    char *value;
     int result;
 
-    if (asprintf(&variable, "LD_PRELOAD=%s%s%s", has_others ? others : "", has_others ? ":" : "",
-                 library) < 0)
+    if (asprintf(&value, "%s%s%s", has_others ? others : "", has_others ? ":" : "", library) < 0)
         return UV_ENOMEM;
-    result = text_list_add(list, variable);
-    free(variable);
+    result = text_list_set_variable(list, "LD_PRELOAD", value);
+    free(value);
     return result;
 }
 
 int environment_create(struct text_list *ret_list, const struct environment_options *options) {
     struct text_list list = {.items = NULL};
-    int result = 0;
+    int result = add_base(&list, options->settings);
 
-    for (char **variable = environ; *variable && result == 0; variable++)
-        if (is_wanted(options, *variable))
-            result = text_list_add(&list, *variable);
+    if (result == 0)
+        result = add_settings(&list, options);
     if (result == 0)
         result = add_own(&list, options);
     if (result == 0 && options->preload)

@@ -1,4 +1,5 @@
-/* The environment of a worker: ours, less what is not meant for it, plus what it needs to find the
+/* The environment of a worker: the app's base environment or else ours, less what is not meant for
+ * it; over that the app's variables, then what its owner adds, and last what it needs to find the
  * master.
  *
  * Pure but for reading `environ`. */
@@ -16,6 +17,7 @@
 
 struct environment_options {
     const struct settings *settings;
+    const struct text_list *variables; /* "NAME=value", what the app's owner adds; or NULL */
     const char *socket_name;
     const char *token; /* hexadecimal */
     uint32_t slot;
@@ -28,7 +30,8 @@ struct environment_options {
 /* A NULL-terminated list to be freed with text_list_clear(): 0 or UV_ENOMEM. The preload library is
  * loaded after those that LD_PRELOAD names already, so that these see the program first. The
  * variables of a Node parent's channel, of a master above us and of a service manager's sockets are
- * left out, and those that start with one of settings->filter_env. */
+ * left out, and of the base environment those that start with one of settings->filter_env. The slot
+ * is told in settings->instance_var, and added to the number in settings->increment_var. */
 int environment_create(struct text_list *ret_list, const struct environment_options *options);
 
 #endif

@@ -57,7 +57,9 @@ struct host {
     enum host_part library_part;
     uv_timer_t tick; /* runs while there are workers */
     struct list apps;
-    unsigned workers; /* child records of all apps */
+    unsigned workers; /* child records of all apps, those included that wait for what their
+                         processes have left behind */
+    bool closing;
     unsigned handles; /* that must be closed before `on_closed` */
     void (*on_closed)(void *owner);
     void *owner;
@@ -75,7 +77,7 @@ void host_close(struct host *host, void (*on_closed)(void *owner), void *owner);
  * since the sample before, at most HOST_SAMPLE_IDLE_MS. */
 void host_sample_now(struct host *host);
 
-/* --- for app.c --- */
+/* --- for app.c and child.c --- */
 
 /* The watch over connections, started if it was not yet; NULL where the kernel does not tell, which
  * is logged once with the policy that would need it. */
@@ -84,7 +86,7 @@ struct connection_watch *host_watch(struct host *host, const char *policy);
 /* The path of the preload library. 0 with *ret_path, or a UV_E* and a sentence. */
 int host_library(struct host *host, const char **ret_path, char error[SETTINGS_ERROR_MAX]);
 
-/* A worker's record has come, or gone: the tick runs while there are some. */
+/* A worker's record has come, or is gone: the tick runs while there are some. */
 void host_worker_started(struct host *host);
 void host_worker_ended(struct host *host);
 

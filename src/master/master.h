@@ -9,8 +9,9 @@
 
 #include "config/settings.h"
 
-/* The exit code: 0 stopped as told or all workers done; 1 the app could not be started; 2 every
- * worker was given up; 128 + signal after a second signal. */
-int master_run(const struct settings *settings);
+/* Checked settings, which it takes over: the caller's are the defaults then. The exit code: 0
+ * stopped as told or all workers done; 1 the app could not be started; 2 every worker was given up;
+ * 128 + signal after a second signal. */
+int master_run(struct settings *settings);
 
 #endif

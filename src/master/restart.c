@@ -1,5 +1,6 @@
 #include "master/restart.h"
 
+#include <string.h>
 #include <sys/wait.h>
 
 static bool is_final(const struct settings *settings, int status) {
@@ -22,21 +23,58 @@ static uint64_t young_delay(uint32_t young_deaths, uint64_t backoff_ms) {
     return delay < RESTART_DELAY_MAX ? delay : RESTART_DELAY_MAX;
 }
 
+/* The pieces that have begun since the last end are empty. */
+static void slide(struct restart_history *history, uint64_t now_ms) {
+    uint64_t piece = now_ms / (RESTART_WINDOW_MS / RESTART_WINDOW_PIECES);
+
+    if (piece - history->piece >= RESTART_WINDOW_PIECES)
+        memset(history->unstable, 0, sizeof history->unstable);
+    else
+        for (uint64_t i = history->piece + 1; i <= piece; i++)
+            history->unstable[i % RESTART_WINDOW_PIECES] = 0;
+    history->piece = piece;
+}
+
+uint32_t restart_count(const struct restart_history *history) {
+    uint32_t count = 0;
+
+    for (unsigned i = 0; i < RESTART_WINDOW_PIECES; i++)
+        count += history->unstable[i];
+    return count;
+}
+
+void restart_forget(struct restart_history *history) {
+    history->young_deaths = 0;
+    memset(history->unstable, 0, sizeof history->unstable);
+}
+
+static bool is_loop(const struct restart_history *history, uint32_t max_restarts) {
+    uint32_t most = max_restarts > RESTART_LOOP_MIN ? max_restarts : RESTART_LOOP_MIN;
+
+    return history->young_deaths > max_restarts || restart_count(history) > most;
+}
+
 struct restart_decision restart_decide(struct restart_history *history,
-                                       const struct settings *settings, uint64_t lifetime_ms,
-                                       int status) {
+                                       const struct settings *settings,
+                                       const struct restart_death *death) {
+    bool young = death->lifetime_ms < settings->min_uptime_ms;
     struct restart_decision decision = {.verdict = RESTART_DONE};
     uint64_t delay;
 
-    if (is_final(settings, status))
+    if (is_final(settings, death->status))
         return decision;
-    history->young_deaths = lifetime_ms < settings->min_uptime_ms ? history->young_deaths + 1 : 0;
-    if (history->young_deaths > settings->max_restarts) {
+    slide(history, death->now_ms);
+    if (!young && death->lifetime_ms >= RESTART_STABLE_MS)
+        restart_forget(history);
+    else
+        history->unstable[history->piece % RESTART_WINDOW_PIECES]++;
+    history->young_deaths += young;
+    if (is_loop(history, settings->max_restarts)) {
         decision.verdict = RESTART_GIVE_UP;
         return decision;
     }
     history->restarts++;
-    delay = young_delay(history->young_deaths, settings->backoff_ms);
+    delay = young ? young_delay(history->young_deaths, settings->backoff_ms) : 0;
     decision.verdict = RESTART_AFTER;
     decision.delay_ms = delay > settings->restart_delay_ms ? delay : settings->restart_delay_ms;
     return decision;

@@ -53,7 +53,7 @@ int snapshot_take(struct snapshot *ret_snapshot, const struct app *app, uint64_t
     size_t listeners = 0;
 
     snapshot.wants_connections = policy && policy->needs_open;
-    snapshot.follows_connections = snapshot.wants_connections && app->options.watch;
+    snapshot.follows_connections = snapshot.wants_connections && app->watch;
     LIST_EACH(node, following, &app->listeners.listeners)
         listeners++;
     snapshot.listeners = calloc(listeners + 1, sizeof *snapshot.listeners);
@@ -65,9 +65,10 @@ int snapshot_take(struct snapshot *ret_snapshot, const struct app *app, uint64_t
     LIST_EACH(node, following, &app->listeners.listeners)
         take_listener(&snapshot.listeners[snapshot.listener_count++],
                       LIST_ENTRY(node, struct listener, in_set));
-    for (uint32_t i = 0; i < app->slot_count; i++)
-        snapshot.worker_count +=
-            take_slot(snapshot.workers + snapshot.worker_count, app, &app->slots[i], now_ms);
+    for (uint32_t i = 0; i < app->slot_capacity; i++)
+        if (app->slots[i])
+            snapshot.worker_count +=
+                take_slot(snapshot.workers + snapshot.worker_count, app, app->slots[i], now_ms);
     *ret_snapshot = snapshot;
     return 0;
 }

@@ -14,12 +14,34 @@
 #include <unistd.h>
 #include <uv.h>
 
+/* Beyond all numbers that descriptors are placed at. */
+#define KEPT_COPIES_FROM (SPAWN_CHANNEL_DESCRIPTOR + 1 + SPAWN_KEPT_MAX)
+
 /* Everything below until exec runs in the vfork child, on the parent's memory: system calls only.
  */
 
+static int duplicate_kept(const struct spawn_options *options, int copies[SPAWN_KEPT_MAX]) {
+    for (unsigned i = 0; i < options->kept_count; i++) {
+        copies[i] = fcntl(options->kept[i], F_DUPFD_CLOEXEC, KEPT_COPIES_FROM);
+        if (copies[i] < 0)
+            return errno;
+    }
+    return 0;
+}
+
+static int place_channel(int channel) {
+    if (channel == SPAWN_CHANNEL_DESCRIPTOR)
+        return fcntl(channel, F_SETFD, 0) < 0 ? errno : 0;
+    return dup2(channel, SPAWN_CHANNEL_DESCRIPTOR) < 0 ? errno : 0;
+}
+
 static int place_descriptors(const struct spawn_options *options) {
     unsigned first_free = SPAWN_CHANNEL_DESCRIPTOR;
+    int kept[SPAWN_KEPT_MAX];
+    int error = duplicate_kept(options, kept); /* before their numbers are taken by others */
 
+    if (error)
+        return error;
     if (dup2(options->input, STDIN_FILENO) < 0)
         return errno;
     if (options->output >= 0 && dup2(options->output, STDOUT_FILENO) < 0)
@@ -27,14 +49,14 @@ static int place_descriptors(const struct spawn_options *options) {
     if (options->error >= 0 && dup2(options->error, STDERR_FILENO) < 0)
         return errno;
     if (options->channel >= 0) {
-        if (options->channel == SPAWN_CHANNEL_DESCRIPTOR) {
-            if (fcntl(options->channel, F_SETFD, 0) < 0)
-                return errno;
-        } else if (dup2(options->channel, SPAWN_CHANNEL_DESCRIPTOR) < 0) {
-            return errno;
-        }
+        error = place_channel(options->channel);
+        if (error)
+            return error;
         first_free++;
     }
+    for (unsigned i = 0; i < options->kept_count; i++)
+        if (dup2(kept[i], (int)first_free++) < 0)
+            return errno;
     /* What our own parent left open for us is not the worker's. Kernels before 5.11 do not know the
      * call: ours are close-on-exec anyway. */
     close_range(first_free, ~0u, CLOSE_RANGE_CLOEXEC);

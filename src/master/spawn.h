@@ -14,6 +14,8 @@
 /* What the worker's channel is called there, as NODE_CHANNEL_FD says. */
 #define SPAWN_CHANNEL_DESCRIPTOR 3
 
+#define SPAWN_KEPT_MAX 3
+
 struct spawn_options {
     char *const *arguments;   /* the program's path first; ends with NULL */
     char *const *environment; /* ends with NULL */
@@ -21,7 +23,10 @@ struct spawn_options {
     int input;                /* becomes standard input */
     int output;               /* standard output and error; -1: ours */
     int error;
-    int channel;    /* becomes SPAWN_CHANNEL_DESCRIPTOR; -1: none */
+    int channel;              /* becomes SPAWN_CHANNEL_DESCRIPTOR; -1: none */
+    int kept[SPAWN_KEPT_MAX]; /* descriptors that the worker is to hold open and knows nothing of:
+                                 the first free numbers behind the channel */
+    unsigned kept_count;
     char *pid_text; /* where the environment wants the worker's process number, in decimal, with
                        room for 11 characters, blank; or NULL */
     struct rlimit descriptors;

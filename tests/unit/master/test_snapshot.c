@@ -13,6 +13,7 @@ static char name[] = "shop";
 static char policy[] = "least";
 static struct settings settings = {.name = name, .policy = policy};
 static struct slot slots[2];
+static struct slot *table[] = {&slots[0], &slots[1]};
 static struct child children[2];
 static struct listener listeners[2];
 static struct connection_watch watch;
@@ -24,7 +25,8 @@ static int set_up(void **state) {
     memset(slots, 0, sizeof slots);
     memset(children, 0, sizeof children);
     memset(listeners, 0, sizeof listeners);
-    app = (struct app){.settings = &settings, .slots = slots, .slot_count = 2, .reloads = 3};
+    app = (struct app){
+        .settings = &settings, .slots = table, .slot_capacity = 2, .slot_count = 2, .reloads = 3};
     list_init(&app.children);
     list_init(&app.listeners.listeners);
     for (int i = 0; i < 2; i++) {
@@ -87,7 +89,7 @@ static void test_connections_are_followed_where_the_kernel_tells(void **state) {
     assert_int_equal(snapshot_take(&snapshot, &app, 0), 0);
     assert_true(snapshot.wants_connections && !snapshot.follows_connections);
     snapshot_clear(&snapshot);
-    app.options.watch = &watch;
+    app.watch = &watch;
     assert_int_equal(snapshot_take(&snapshot, &app, 0), 0);
     assert_true(snapshot.follows_connections);
     snapshot_clear(&snapshot);
