@@ -1,9 +1,8 @@
 /* Process files: one or more apps in a JSON, YAML or JavaScript file.
  *
- * JSON is relaxed_json.h's; YAML is read by its core schema; *.config.js, .cjs and .mjs are
- * evaluated by the program `node` in PATH, in the file's directory. The top level is {apps: […]},
- * an array of apps or one app. A file beside it named `deploy` at the top level is kept in each app
- * for attribute_merge_env(). */
+ * JSON is relaxed_json.h's, YAML yaml_value.h's; *.config.js, .cjs and .mjs are evaluated by node
+ * (script_file.h). The top level is {apps: […]}, an array of apps or one app. What stands under
+ * `deploy` beside `apps` is put into each app, for attribute_merge_env(). */
 #ifndef BATON_CONFIG_PROCESS_FILE_H
 #define BATON_CONFIG_PROCESS_FILE_H
 
@@ -20,8 +19,8 @@
  * .config.js, .config.cjs, .config.mjs. */
 bool process_file_is(const char *path);
 
-/* Gives the apps of a file: a new array of normalised objects (attribute_normalize()), each with an
- * absolute `cwd`, relative ones being meant from the file's directory, which is also the default.
+/* Gives the apps of a file: a new array of normalised objects (attribute_normalize()), their paths
+ * absolute, relative ones being meant from the file's directory (attribute_resolve_paths()).
  * `warnings` may be NULL. 0, or UV_ENOENT, UV_EACCES, UV_EISDIR, UV_E2BIG, UV_EINVAL (contents) or
  * UV_ENOMEM, with a sentence in `error` that names the file. Blocks while `node` runs, at most 30
  * seconds. */
