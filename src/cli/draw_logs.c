@@ -84,22 +84,21 @@ static int put_plain(struct buffer *out, const struct draw_style *style, const c
     return 0;
 }
 
-/* The line with nothing in it that moves the cursor or worse. */
-static int put_safe(struct buffer *out, const struct draw_style *style, const char *text) {
+int draw_logs_text(struct buffer *out, const struct draw_style *style, const char *line) {
     bool coloured = false;
     int result = 0;
 
-    while (result == 0 && *text != '\0') {
-        size_t length = colour_length(text);
+    while (result == 0 && *line != '\0') {
+        size_t length = colour_length(line);
 
         if (length == 0) {
-            length = plain_length(text);
-            result = put_plain(out, style, text, length);
+            length = plain_length(line);
+            result = put_plain(out, style, line, length);
         } else if (style->colour) {
             coloured = true;
-            result = buffer_append(out, text, length);
+            result = buffer_append(out, line, length);
         }
-        text += length;
+        line += length;
     }
     return result == 0 && coloured ? buffer_print(out, "\033[0m") : result;
 }
@@ -124,9 +123,9 @@ static int put_line(struct buffer *out, const struct draw_logs *logs, const char
     int result;
 
     if (!logs->highlight || logs->highlight[0] == '\0' || !logs->style.colour)
-        return put_safe(out, &logs->style, line);
+        return draw_logs_text(out, &logs->style, line);
     buffer_init(&safe);
-    result = put_safe(&safe, &logs->style, line);
+    result = draw_logs_text(&safe, &logs->style, line);
     if (result == 0)
         result = buffer_append(&safe, "", 1);
     if (result == 0)

@@ -42,6 +42,9 @@ void draw_logs_learn(struct draw_logs *logs, const json_t *processes);
  * that is none appends nothing. 0 or -ENOMEM. */
 int draw_logs_line(struct buffer *out, struct draw_logs *logs, const json_t *event);
 
+/* Appends the text of a line alone, as it is safe for `style`; tabs stay. 0 or -ENOMEM. */
+int draw_logs_text(struct buffer *out, const struct draw_style *style, const char *line);
+
 /* Appends the sentence of a `lost` event's data {lines}; nothing in JSON form. 0 or -ENOMEM. */
 int draw_logs_lost(struct buffer *out, const struct draw_logs *logs, const json_t *event);
 

@@ -58,6 +58,9 @@ def sample():
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
+    def handle_error(self, request, client_address):
+        """Clients leave when they like."""
+
 
 class FakeDaemon:
     """A context manager. `processes` may be changed at any time; `actions` holds what was asked
@@ -68,6 +71,7 @@ class FakeDaemon:
         self.processes = sample() if processes is None else processes
         self.actions = []
         self.failure = None  # (status, code, message): what actions answer
+        self.history = []  # (pm_id, line): what is in the log files
         self.followers = []
         self.polls = 0  # how often the processes were asked for
         self._connections = []
@@ -116,6 +120,15 @@ class FakeDaemon:
                 except OSError:
                     daemon.followers.remove(events)
 
+            def _history(self):
+                self.send_response(200)
+                self.send_header("Content-Type", "text/event-stream")
+                self.send_header("Transfer-Encoding", "chunked")
+                self.end_headers()
+                for pm_id, line in daemon.history:
+                    self._chunk("event: log\ndata: " + json.dumps(daemon.event(pm_id, line)) + "\n\n")
+                self.wfile.write(b"0\r\n\r\n")
+
             def do_GET(self):
                 url = urllib.parse.urlsplit(self.path)
                 if url.path == "/v1/processes":
@@ -123,6 +136,8 @@ class FakeDaemon:
                     self._answer(200, daemon.processes)
                 elif url.path == "/v1/events":
                     self._events()
+                elif url.path == "/v1/logs":
+                    self._history()
                 elif url.path == "/v1":
                     self._answer(200, {"name": "baton", "version": "0", "api": 1, "pid": 1})
                 else:
@@ -151,10 +166,13 @@ class FakeDaemon:
         for follower in list(self.followers):
             follower.put((event, data))
 
-    def log(self, pm_id, line, stream="out"):
+    def event(self, pm_id, line, stream="out"):
         name = next(p["name"] for p in self.processes if p["pm_id"] == pm_id)
-        self.announce("log", {"pm_id": pm_id, "name": name, "stream": stream,
-                              "time": int(time.time() * 1000), "line": line})
+        return {"pm_id": pm_id, "name": name, "stream": stream,
+                "time": int(time.time() * 1000), "line": line}
+
+    def log(self, pm_id, line, stream="out"):
+        self.announce("log", self.event(pm_id, line, stream))
 
     def end(self):
         """As if it was killed: every connection ends."""
@@ -174,6 +192,7 @@ def _demonstrate(path, apps):
     if apps:
         processes = [process(i, f"app-{i // 4}", i % 4) for i in range(apps)]
     with FakeDaemon(path, processes) as daemon:
+        daemon.history = [(0, "this was said before")]
         count = 0
         while True:
             time.sleep(0.3)
