@@ -9,4 +9,8 @@
  * names. Values are checked as far as they can be without the app: "-i two" is refused here. */
 extern const struct cli_option app_options[];
 
+/* For struct cli_words: most of them are attributes by their names, "max-restarts" is
+ * max_restarts. */
+int app_options_apply(void *target, const struct cli_option *option, const char *value);
+
 #endif

@@ -1,15 +1,43 @@
-/* The commands: what is typed after `baton`. One const record each; main.c holds the list of those
- * that exist. */
+/* The commands: what is typed after `baton`. One const record each, from which parsing, help and
+ * completion are made, so that they cannot drift apart; commands.c has the list. */
 #ifndef BATON_CLI_COMMAND_H
 #define BATON_CLI_COMMAND_H
 
+#include "cli/dialect.h"
+#include "cli/draw_text.h"
+#include "cli/flags.h"
 #include "config/settings.h"
+
+/* What every command may know. */
+struct cli_context {
+    const struct cli_dialect *dialect;
+    const struct cli_command *const *roles; /* main.c's commands, NULL-terminated */
+};
+
+/* One use of a command, its flags parsed. */
+struct cli_call {
+    const struct cli_context *context;
+    const struct cli_command *command;
+    struct cli_flags flags;
+    struct cli_words words; /* the command's own name is not among them */
+};
+
+/* What the words of a command are, for completion. */
+enum cli_completes { CLI_COMPLETES_NOTHING, CLI_COMPLETES_TARGETS, CLI_COMPLETES_FILES };
 
 struct cli_command {
     const char *name;
-    const char *usage;                 /* what follows the name */
-    const char *summary;               /* one line */
-    int (*run)(int argc, char **argv); /* argv[0] is the command's name; the exit code */
+    const char *aliases; /* parted by blanks, or NULL */
+    const char *usage;   /* what follows the name */
+    const char *summary; /* one line */
+    /* Tables of flags beside cli_common_options, NULL-terminated; NULL: none. */
+    const struct cli_option *const *options;
+    enum cli_completes completes;
+    bool takes_program; /* what stands behind "--" is for a program */
+    /* The exit code. One of the two: */
+    int (*run)(struct cli_call *call);
+    /* parses its own; argv[0] is the command's name */
+    int (*run_itself)(const struct cli_context *context, int argc, char **argv);
 };
 
 /* What a command line of `run` or `serve` came to. */

@@ -4,9 +4,9 @@
 #include <string.h>
 
 static const struct cli_dialect dialects[] = {
-    {"baton", "[baton] ", "[baton] ", "~/.baton", "BATON_HOME", false, false},
-    {"pm2", "[PM2] ", "[PM2][ERROR] ", "~/.pm2", "PM2_HOME", true, false},
-    {"pm2-runtime", "[PM2] ", "[PM2][ERROR] ", "~/.pm2", "PM2_HOME", true, true},
+    {"baton", "[baton] ", "[baton] ", "[baton] ", "~/.baton", "BATON_HOME", false, false},
+    {"pm2", "[PM2] ", "[PM2][WARN] ", "[PM2][ERROR] ", "~/.pm2", "PM2_HOME", true, false},
+    {"pm2-runtime", "[PM2] ", "[PM2][WARN] ", "[PM2][ERROR] ", "~/.pm2", "PM2_HOME", true, true},
 };
 
 const struct cli_dialect *cli_dialect_of(const char *called) {

@@ -8,9 +8,10 @@
 #include <stdbool.h>
 
 struct cli_dialect {
-    const char *name;         /* what people type */
-    const char *prefix;       /* of a message */
-    const char *error_prefix; /* of an error */
+    const char *name;   /* what people type */
+    const char *prefix; /* of a message */
+    const char *warning_prefix;
+    const char *error_prefix;
     const char *home_default; /* for texts */
     const char *home_variable;
     bool pm2;     /* PM2's home and defaults */

@@ -145,9 +145,10 @@ static void complain(const struct parsing *parsing, int code) {
     }
 }
 
-static int apply(const struct cli_option *option, void *target, const char *value) {
+static int apply(const struct cli_option *option, void *target, const char *value,
+                 const struct cli_words *words) {
     char word[128];
-    int result = option->apply(target, value);
+    int result = option->apply ? option->apply(target, value) : words->apply(target, option, value);
 
     if (result == 0)
         return 0;
@@ -204,7 +205,7 @@ int options_parse(int argc, char **argv, const struct cli_option *options, void 
             complain(&parsing, code);
             return UV_EINVAL;
         }
-        if (apply(find(options, code), target, optarg) < 0)
+        if (apply(find(options, code), target, optarg, words) < 0)
             return UV_EINVAL;
         words->options++;
     }

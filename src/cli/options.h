@@ -6,7 +6,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
-#define OPTIONS_MAX 64
+#define OPTIONS_MAX 96
 
 struct cli_option {
     const char *name;  /* without dashes */
@@ -17,7 +17,7 @@ struct cli_option {
         *expects;     /* "a number of 1 or more", for the message when the value is none of that */
     const char *help; /* one line; NULL: accepted for old habits' sake, not listed */
     /* Applies it; `value` is NULL when none was given. 0 or a UV_E*, UV_EINVAL for a value that it
-     * cannot take. */
+     * cannot take. NULL: the caller's own way of applying (struct cli_words). */
     int (*apply)(void *target, const char *value);
 };
 
@@ -25,7 +25,9 @@ struct cli_option {
 struct cli_words {
     bool of_program; /* set by the caller: the first one is a program, which may have options of its
                         own behind "--" */
-    char **words;    /* that are no options, in order */
+    /* Set by the caller: applies the options that have no function of their own, by their names. */
+    int (*apply)(void *target, const struct cli_option *option, const char *value);
+    char **words; /* that are no options, in order */
     int count;
     char **rest; /* what stood behind "--" */
     int rest_count;

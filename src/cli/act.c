@@ -1,0 +1,291 @@
+#include "cli/act.h"
+
+#include "cli/action.h"
+#include "cli/apps.h"
+#include "cli/file_flags.h"
+#include "cli/message.h"
+#include "cli/records.h"
+#include "cli/show.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+const struct cli_act cli_act_start = {"/v1/actions/start", "restartProcessId"};
+const struct cli_act cli_act_restart = {"/v1/actions/restart", "restartProcessId"};
+const struct cli_act cli_act_reload = {"/v1/actions/reload", "reloadProcessId"};
+static const struct cli_act act_stop = {"/v1/actions/stop", "stopProcessId"};
+static const struct cli_act act_delete = {"/v1/actions/delete", "deleteProcessId"};
+static const struct cli_act act_reset = {"/v1/actions/reset", "resetMetaProcessId"};
+static const struct cli_act act_signal = {"/v1/actions/signal", "sendSignalToProcessId"};
+
+/* "[ 0, 1 ]" */
+static void write_ids(const json_t *processes, char *text, size_t size) {
+    const json_t *process;
+    size_t length = (size_t)snprintf(text, size, "[ ");
+    size_t index;
+
+    json_array_foreach(processes, index, process) {
+        if (length + 24 < size)
+            length +=
+                (size_t)snprintf(text + length, size - length, "%s%lld", index > 0 ? ", " : "",
+                                 (long long)draw_member_number(process, "pm_id", -1));
+    }
+    snprintf(text + length, size - length, " ]");
+}
+
+static void announce(const struct cli_call *call, const struct cli_targets *targets,
+                     const struct cli_act *act, const json_t *processes) {
+    char words[256];
+    char ids[1024];
+
+    cli_targets_words(targets, words, sizeof words);
+    write_ids(processes, ids, sizeof ids);
+    cli_say(call, "Applying action %s on app [%s](ids: %s)", act->word, words, ids);
+}
+
+int cli_act(struct cli_client *client, const struct cli_targets *targets, const struct cli_act *act,
+            json_t *extra) {
+    json_t *processes;
+    json_t *answer;
+    json_t *body;
+    int code;
+
+    if (cli_targets_processes(targets, client, &processes) < 0)
+        return 1;
+    announce(client->call, targets, act, processes);
+    json_decref(processes);
+    body = json_pack("{s:O}", "targets", targets->names);
+    if (body && extra && json_object_update(body, extra) < 0) {
+        json_decref(body);
+        body = NULL;
+    }
+    code = cli_action_post(client, act->target, body, &answer);
+    cli_action_show_done(client->call, answer);
+    json_decref(answer);
+    return code;
+}
+
+/* --- apps of process files --- */
+
+/* How many of the answer's processes belong to this app. */
+static size_t count_of(const json_t *processes, const char *name) {
+    const json_t *process;
+    size_t count = 0;
+    size_t index;
+
+    json_array_foreach(processes, index, process) {
+        count += strcmp(draw_member_text(process, "name", ""), name) == 0;
+    }
+    return count;
+}
+
+static void show_launched(const struct cli_call *call, const json_t *apps, const json_t *answer) {
+    char name[CLI_APP_NAME_MAX];
+    const json_t *app;
+    size_t index;
+
+    json_array_foreach(apps, index, app) {
+        size_t count;
+
+        cli_app_name(app, name);
+        count = count_of(json_object_get(answer, "processes"), name);
+        if (count > 0)
+            cli_say(call, "App [%s] launched (%zu instance%s)", name, count, count > 1 ? "s" : "");
+    }
+}
+
+int cli_act_apps(struct cli_client *client, const json_t *apps, const char *known) {
+    json_t *answer;
+    int code = cli_action_post(client, "/v1/apps",
+                               json_pack("{s:O, s:s}", "apps", apps, "known", known), &answer);
+
+    show_launched(client->call, apps, answer);
+    json_decref(answer);
+    return code;
+}
+
+int cli_act_finish(struct cli_client *client, int code) {
+    return cli_show_list(client) != 0 ? 1 : code;
+}
+
+/* --- stop, delete, reset: processes alone --- */
+
+static int run_on_known(struct cli_call *call, const struct cli_act *act, json_t *extra) {
+    struct cli_targets targets;
+    struct cli_client client;
+    int code = 1;
+
+    if (cli_targets_read(&targets, call) < 0 ||
+        cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+        goto done;
+    if (cli_targets_name_apps(&targets, &client) == 0)
+        code = cli_act(&client, &targets, act, extra);
+    if (code == 0)
+        code = cli_act_finish(&client, code);
+    cli_client_close(&client);
+done:
+    cli_targets_clear(&targets);
+    return code;
+}
+
+static int run_stop(struct cli_call *call) {
+    return run_on_known(call, &act_stop, NULL);
+}
+
+static int run_delete(struct cli_call *call) {
+    return run_on_known(call, &act_delete, NULL);
+}
+
+static int run_reset(struct cli_call *call) {
+    return run_on_known(call, &act_reset, NULL);
+}
+
+static int run_send_signal(struct cli_call *call) {
+    json_t *extra;
+    int code;
+
+    if (call->words.count < 2)
+        return cli_fail(call, "sendSignal needs a signal and a target, as in: sendSignal SIGUSR2 "
+                              "api");
+    extra = json_pack("{s:s}", "signal", call->words.words[0]);
+    if (!extra)
+        return cli_fail(call, "a signal is a name or a number");
+    call->words.words++;
+    call->words.count--;
+    code = run_on_known(call, &act_signal, extra);
+    json_decref(extra);
+    return code;
+}
+
+/* --- restart, reload: processes, and the apps of process files, which are started if need be ---
+ */
+
+static json_t *new_environment(const struct cli_call *call) {
+    json_t *extra = json_object();
+
+    if (extra && call->flags.update_env)
+        json_object_set_new(extra, "env", cli_environment());
+    return extra;
+}
+
+static int act_on_both(struct cli_client *client, const struct cli_targets *targets,
+                       const struct cli_act *act, const char *known) {
+    const struct cli_call *call = client->call;
+    int code = 0;
+
+    if (json_array_size(targets->names) > 0) {
+        json_t *extra = new_environment(call);
+
+        if (call->context->dialect->pm2 && !call->flags.update_env && !call->flags.silent)
+            puts("Use --update-env to update environment variables");
+        code = extra ? cli_act(client, targets, act, extra) : cli_fail_memory(call);
+        json_decref(extra);
+    }
+    if (json_array_size(targets->apps) > 0 && cli_act_apps(client, targets->apps, known) != 0)
+        code = 1;
+    return code;
+}
+
+static int run_on_both(struct cli_call *call, const struct cli_act *act, const char *known) {
+    struct cli_targets targets;
+    struct cli_client client;
+    int code = 1;
+
+    if (cli_targets_read(&targets, call) < 0 ||
+        cli_client_open(&client, call,
+                        json_array_size(targets.apps) > 0 ? CLI_CLIENT_START
+                                                          : CLI_CLIENT_IF_THERE) < 0)
+        goto done;
+    code = act_on_both(&client, &targets, act, known);
+    if (code == 0 || json_array_size(targets.apps) > 0)
+        code = cli_act_finish(&client, code);
+    cli_client_close(&client);
+done:
+    cli_targets_clear(&targets);
+    return code;
+}
+
+static int run_restart(struct cli_call *call) {
+    return run_on_both(call, &cli_act_restart, "restart");
+}
+
+static int run_reload(struct cli_call *call) {
+    return run_on_both(call, &cli_act_reload, "reload");
+}
+
+static const struct cli_option *const file_tables[] = {cli_file_options, NULL};
+static const struct cli_option *const update_tables[] = {cli_file_options, cli_update_env_options,
+                                                         cli_force_options, NULL};
+
+const struct cli_command command_stop = {
+    .name = "stop",
+    .usage = "TARGET...",
+    .summary = "let open requests end, then stop; the list keeps it",
+    .options = file_tables,
+    .completes = CLI_COMPLETES_TARGETS,
+    .run = run_stop,
+};
+
+const struct cli_command command_delete = {
+    .name = "delete",
+    .aliases = "del",
+    .usage = "TARGET...",
+    .summary = "stop, and forget",
+    .options = file_tables,
+    .completes = CLI_COMPLETES_TARGETS,
+    .run = run_delete,
+};
+
+const struct cli_command command_reset = {
+    .name = "reset",
+    .usage = "TARGET...",
+    .summary = "set the counters of restarts to 0",
+    .completes = CLI_COMPLETES_TARGETS,
+    .run = run_reset,
+};
+
+const struct cli_command command_send_signal = {
+    .name = "sendSignal",
+    .usage = "SIGNAL TARGET...",
+    .summary = "send a signal to processes",
+    .completes = CLI_COMPLETES_TARGETS,
+    .run = run_send_signal,
+};
+
+const struct cli_command command_restart = {
+    .name = "restart",
+    .usage = "TARGET...",
+    .summary = "stop and start, never more than one of an app at a time",
+    .options = update_tables,
+    .completes = CLI_COMPLETES_TARGETS,
+    .run = run_restart,
+};
+
+const struct cli_command command_reload = {
+    .name = "reload",
+    .usage = "TARGET...",
+    .summary = "the new one first, the old one ends once it is ready: no request is lost",
+    .options = update_tables,
+    .completes = CLI_COMPLETES_TARGETS,
+    .run = run_reload,
+};
+
+const struct cli_command command_start_or_restart = {
+    .name = "startOrRestart",
+    .usage = "FILE",
+    .summary = "start what is missing of a process file, restart what runs",
+    .options = update_tables,
+    .completes = CLI_COMPLETES_FILES,
+    .run = run_restart,
+};
+
+const struct cli_command command_start_or_reload = {
+    .name = "startOrReload",
+    .aliases = "startOrGracefulReload",
+    .usage = "FILE",
+    .summary = "start what is missing of a process file, reload what runs",
+    .options = update_tables,
+    .completes = CLI_COMPLETES_FILES,
+    .run = run_reload,
+};

@@ -1,0 +1,119 @@
+#include "cli/action.h"
+
+#include "base/text.h"
+#include "cli/message.h"
+#include "cli/progress.h"
+#include "cli/terminal.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+static void on_progress(void *owner, const json_t *data) {
+    progress_step(owner, data);
+}
+
+/* A bar on a terminal alone: elsewhere the lines that follow say it all. */
+static void start_progress(const struct cli_call *call, struct progress *progress) {
+    struct terminal terminal;
+    bool shown;
+
+    terminal_look(&terminal, STDERR_FILENO, call->flags.no_color);
+    shown = terminal.style.terminal && !call->flags.silent;
+    progress_init(progress, shown ? stderr : NULL, &terminal.style);
+}
+
+static void show_output(const json_t *lines) {
+    const json_t *line;
+    size_t index;
+
+    json_array_foreach(lines, index, line) {
+        const char *text = json_string_value(line);
+        char safe[4096];
+
+        text_escape_utf8(safe, sizeof safe, text ? text : "", text ? strlen(text) : 0);
+        fprintf(stderr, "    %s\n", safe);
+    }
+}
+
+/* The exit code. */
+static int show_failed(const struct cli_call *call, const json_t *failed) {
+    const json_t *process;
+    size_t index;
+
+    json_array_foreach(failed, index, process) {
+        cli_fail(call, "[%s](%lld) %s", draw_member_text(process, "name", "?"),
+                 (long long)draw_member_number(process, "pm_id", -1),
+                 draw_member_text(process, "reason", "failed"));
+        show_output(json_object_get(process, "output"));
+    }
+    return json_array_size(failed) > 0;
+}
+
+static void show_warnings(const struct cli_call *call, const json_t *warnings) {
+    const json_t *warning;
+    size_t index;
+
+    json_array_foreach(warnings, index, warning) {
+        if (json_is_string(warning))
+            cli_warn(call, "%s", json_string_value(warning));
+    }
+}
+
+static bool has_failed(const json_t *failed, int64_t pm_id) {
+    const json_t *process;
+    size_t index;
+
+    json_array_foreach(failed, index, process) {
+        if (draw_member_number(process, "pm_id", -1) == pm_id)
+            return true;
+    }
+    return false;
+}
+
+void cli_action_show_done(const struct cli_call *call, const json_t *body) {
+    const json_t *failed = json_object_get(body, "failed");
+    const json_t *process;
+    size_t index;
+
+    json_array_foreach(json_object_get(body, "processes"), index, process) {
+        int64_t pm_id = draw_member_number(process, "pm_id", -1);
+
+        if (!has_failed(failed, pm_id))
+            cli_say(call, "[%s](%lld) ✓", draw_member_text(process, "name", "?"), (long long)pm_id);
+    }
+}
+
+int cli_action_post(struct cli_client *client, const char *target, json_t *body,
+                    json_t **ret_body) {
+    const struct cli_call *call = client->call;
+    struct progress progress;
+    struct cli_request request = {.method = "POST",
+                                  .target = target,
+                                  .body = body,
+                                  .on_progress = on_progress,
+                                  .owner = &progress};
+    struct cli_answer answer;
+    int error;
+    int code;
+
+    if (ret_body)
+        *ret_body = NULL;
+    if (!body)
+        return cli_fail_memory(call);
+    start_progress(call, &progress);
+    error = cli_client_ask(client, &request, &answer);
+    progress_end(&progress);
+    json_decref(body);
+    if (error < 0)
+        return 1;
+    code = cli_answer_check(call, &answer);
+    if (code == 0) {
+        show_warnings(call, json_object_get(answer.body, "warnings"));
+        code = show_failed(call, json_object_get(answer.body, "failed"));
+        if (ret_body)
+            *ret_body = json_incref(answer.body);
+    }
+    cli_answer_clear(&answer);
+    return code;
+}

@@ -1,0 +1,265 @@
+#include "cli/apps.h"
+
+#include "base/buffer.h"
+#include "cli/message.h"
+#include "config/attribute.h"
+#include "config/check.h"
+#include "config/process_file.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <uv.h>
+
+#define SHELL          "/bin/bash"
+#define STANDARD_INPUT "-"
+
+extern char **environ;
+
+json_t *cli_environment(void) {
+    json_t *object = json_object();
+
+    for (char **entry = environ; object && *entry; entry++) {
+        const char *equals = strchr(*entry, '=');
+        char name[256];
+
+        if (!equals || equals == *entry || (size_t)(equals - *entry) >= sizeof name)
+            continue;
+        memcpy(name, *entry, (size_t)(equals - *entry));
+        name[equals - *entry] = '\0';
+        json_object_set_new(object, name, json_string(equals + 1));
+    }
+    return object;
+}
+
+/* --- names --- */
+
+/* PM2 calls an app by its script's base name without the last ending, a command line likewise. */
+static void name_of_script(const char *script, char name[CLI_APP_NAME_MAX]) {
+    const char *slash = strrchr(script, '/');
+    const char *base = slash && slash[1] ? slash + 1 : script;
+    const char *dot = strrchr(base, '.');
+    int length = dot && dot != base ? (int)(dot - base) : (int)strlen(base);
+
+    snprintf(name, CLI_APP_NAME_MAX, "%.*s", length, base);
+}
+
+void cli_app_name(const json_t *app, char name[CLI_APP_NAME_MAX]) {
+    const char *own = json_string_value(json_object_get(app, "name"));
+    const char *script = json_string_value(json_object_get(app, "script"));
+
+    if (own)
+        snprintf(name, CLI_APP_NAME_MAX, "%s", own);
+    else
+        name_of_script(script ? script : "", name);
+}
+
+/* Whether a list of names that are parted by commas has this one. */
+static bool lists(const char *names, const char *name) {
+    size_t length = strlen(name);
+
+    for (;; names += strcspn(names, ",") + 1) {
+        names += strspn(names, " ");
+        if (strncmp(names, name, length) == 0 && strchr(", ", names[length]))
+            return true;
+        if (!names[strcspn(names, ",")])
+            return false;
+    }
+}
+
+/* --- command lines --- */
+
+/* "python3 -m http.server": words that are no file are for a shell, as PM2 has it, which becomes
+ * the last command that it runs. */
+static int make_command_line(json_t *app, const char *line) {
+    char name[CLI_APP_NAME_MAX];
+
+    cli_app_name(app, name);
+    if (json_object_set_new(app, "name", json_string(name)) < 0 ||
+        json_object_set_new(app, "args", json_pack("[s, s]", "-c", line)) < 0 ||
+        json_object_set_new(app, "script", json_string(SHELL)) < 0 ||
+        json_object_set_new(app, "interpreter", json_string("none")) < 0)
+        return UV_ENOMEM;
+    return 0;
+}
+
+static bool is_command_line(const json_t *app, const char *script) {
+    const char *cwd = json_string_value(json_object_get(app, "cwd"));
+    char path[2 * PATH_MAX];
+
+    if (!strpbrk(script, " \t"))
+        return false;
+    snprintf(path, sizeof path, "%s%s%s", script[0] == '/' || !cwd ? "" : cwd,
+             script[0] == '/' || !cwd ? "" : "/", script);
+    return access(path, F_OK) < 0;
+}
+
+/* What every description gets, wherever it comes from. */
+static int complete(json_t *app, json_t *environment) {
+    const char *script = json_string_value(json_object_get(app, "script"));
+    json_t *text;
+    int error = 0;
+
+    if (json_object_set(app, "environment", environment) < 0)
+        return UV_ENOMEM;
+    if (!script || !is_command_line(app, script))
+        return 0;
+    text = json_string(script); /* the app's own goes */
+    error = text ? make_command_line(app, json_string_value(text)) : UV_ENOMEM;
+    json_decref(text);
+    return error;
+}
+
+/* --- process files --- */
+
+static int read_standard_input(struct buffer *text) {
+    ssize_t count;
+
+    do {
+        char *room = buffer_reserve(text, 65536);
+
+        if (!room)
+            return UV_ENOMEM;
+        count = read(STDIN_FILENO, room, 65536);
+        if (count > 0)
+            buffer_commit(text, (size_t)count);
+        if (buffer_length(text) > PROCESS_FILE_SIZE_MAX)
+            return UV_E2BIG;
+    } while (count > 0 || (count < 0 && errno == EINTR));
+    return count < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
+static int parse_standard_input(json_t **ret_apps, struct text_list *warnings, char *error) {
+    char directory[PATH_MAX];
+    struct buffer text;
+    int result;
+
+    buffer_init(&text);
+    result = read_standard_input(&text);
+    if (result == 0 && !getcwd(directory, sizeof directory))
+        result = uv_translate_sys_error(errno);
+    if (result < 0)
+        snprintf(error, SETTINGS_ERROR_MAX, "standard input cannot be read: %s",
+                 uv_strerror(result));
+    else
+        result = process_file_parse(buffer_length(&text) > 0 ? buffer_data(&text) : "",
+                                    buffer_length(&text), directory, ret_apps, warnings, error);
+    buffer_clear(&text);
+    return result;
+}
+
+/* Appends those of the loaded apps that are meant. */
+static int take_apps(const struct cli_call *call, const json_t *loaded, json_t *apps,
+                     struct text_list *warnings) {
+    json_t *environment = cli_environment();
+    int error = environment ? 0 : UV_ENOMEM;
+    char name[CLI_APP_NAME_MAX];
+    json_t *app;
+    size_t index;
+
+    json_array_foreach(loaded, index, app) {
+        cli_app_name(app, name);
+        if (error < 0 || (call->flags.only && !lists(call->flags.only, name)))
+            continue;
+        error = attribute_merge_env(app, call->flags.env_name, warnings);
+        if (error == 0)
+            error = complete(app, environment);
+        if (error == 0 && json_array_append(apps, app) < 0)
+            error = UV_ENOMEM;
+    }
+    json_decref(environment);
+    return error;
+}
+
+int cli_apps_load(const struct cli_call *call, const char *file, json_t *apps) {
+    size_t before = json_array_size(apps);
+    struct text_list warnings = {.count = 0};
+    char sentence[SETTINGS_ERROR_MAX] = "out of memory";
+    json_t *loaded = NULL;
+    int error = strcmp(file, STANDARD_INPUT) == 0
+                    ? parse_standard_input(&loaded, &warnings, sentence)
+                    : process_file_load(file, &loaded, &warnings, sentence);
+
+    if (error == 0)
+        error = take_apps(call, loaded, apps, &warnings);
+    cli_warn_each(call, &warnings);
+    if (error < 0) {
+        cli_fail(call, "%s", sentence);
+    } else if (json_array_size(apps) == before) {
+        error = UV_ENOENT;
+        cli_fail(call, call->flags.only ? "%s has no app named %s" : "%s has no app", file,
+                 call->flags.only);
+    }
+    text_list_clear(&warnings);
+    json_decref(loaded);
+    return error;
+}
+
+/* --- scripts --- */
+
+/* The description that the flags have given, of a script in the current directory. */
+static json_t *description_of(const struct cli_call *call, const char *word) {
+    json_t *app = json_deep_copy(call->flags.app);
+    json_t *args = json_array();
+    char cwd[PATH_MAX];
+
+    for (int i = 0; i < call->words.rest_count; i++)
+        json_array_append_new(args, json_string(call->words.rest[i]));
+    json_object_set_new(app, "script", json_string(word));
+    if (call->words.rest_count > 0)
+        json_object_set(app, "args", args);
+    if (!json_object_get(app, "cwd") && getcwd(cwd, sizeof cwd))
+        json_object_set_new(app, "cwd", json_string(cwd));
+    json_decref(args);
+    return app;
+}
+
+static int check(const struct cli_call *call, const json_t *app,
+                 struct cli_app_summary *ret_summary) {
+    struct text_list warnings = {.count = 0};
+    char sentence[SETTINGS_ERROR_MAX] = "out of memory";
+    struct settings settings;
+    int error;
+
+    settings_init(&settings);
+    error = attribute_apply(&settings, app, &warnings, sentence);
+    if (error == 0)
+        error = settings_check(&settings, sentence);
+    if (error < 0) {
+        cli_fail(call, "%s", sentence);
+    } else {
+        cli_warn_each(call, &warnings);
+        *ret_summary = (struct cli_app_summary){
+            .script = settings.script,
+            .cluster = settings.intercept != SETTINGS_INTERCEPT_NONE,
+            .instances = settings.instances,
+        };
+        settings.script = NULL;
+    }
+    settings_clear(&settings);
+    text_list_clear(&warnings);
+    return error;
+}
+
+int cli_apps_describe(const struct cli_call *call, const char *word, json_t *apps,
+                      struct cli_app_summary *ret_summary) {
+    json_t *environment = cli_environment();
+    json_t *app = description_of(call, word);
+    int error = environment && app ? complete(app, environment) : UV_ENOMEM;
+
+    if (error < 0)
+        cli_fail_memory(call);
+    else
+        error = check(call, app, ret_summary);
+    if (error == 0 && (json_object_set_new(app, "script", json_string(ret_summary->script)) < 0 ||
+                       json_array_append(apps, app) < 0)) {
+        free(ret_summary->script);
+        error = UV_ENOMEM;
+        cli_fail_memory(call);
+    }
+    json_decref(app);
+    json_decref(environment);
+    return error;
+}

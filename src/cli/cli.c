@@ -1,0 +1,175 @@
+#include "cli/cli.h"
+
+#include "base/text.h"
+#include "cli/app_options.h"
+#include "cli/commands.h"
+#include "cli/message.h"
+#include "cli/records.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static void print_general_help(const struct cli_context *context) {
+    const char *name = context->dialect->name;
+    const struct cli_command *command;
+
+    printf("Baton: runs programs as several processes behind one port, and keeps them running.\n\n"
+           "Usage: %s COMMAND [OPTIONS] [WORDS]\n\n",
+           name);
+    for (size_t i = 0; (command = cli_command_at(context->roles, i)); i++)
+        if (command->summary)
+            printf("  %s %-16s %-32s %s\n", name, command->name, command->usage, command->summary);
+    printf("\nA TARGET is a name, a number, a namespace, 'all', /an expression/ over names, a "
+           "process file,\nor - for one on standard input.\n\n%s COMMAND --help tells more.\n",
+           name);
+}
+
+static void print_help(const struct cli_context *context, const struct cli_command *command,
+                       const struct cli_option *options) {
+    printf("Usage: %s %s%s%s\n", context->dialect->name, command->name,
+           command->usage[0] ? " " : "", command->usage);
+    if (command->aliases)
+        printf("Also: %s\n", command->aliases);
+    printf("\n%s\n\nOptions:\n", command->summary);
+    options_print(stdout, options);
+}
+
+static int run_parsed(const struct cli_context *context, const struct cli_command *command,
+                      int argc, char **argv) {
+    struct cli_call call = {
+        .context = context,
+        .command = command,
+        .words = {.of_program = command->takes_program, .apply = app_options_apply}};
+    struct cli_option options[OPTIONS_MAX + 1];
+    int code = 1;
+
+    if (cli_flags_init(&call.flags) < 0)
+        return cli_fail_memory(&call);
+    cli_command_options(command, options);
+    if (options_parse(argc, argv, options, &call.flags, &call.words) < 0)
+        goto done;
+    if (call.flags.help) {
+        print_help(context, command, options);
+        code = 0;
+    } else if (call.words.rest_count > 0 && !command->takes_program) {
+        cli_fail(&call, "%s takes nothing behind --", command->name);
+    } else {
+        code = command->run(&call);
+    }
+done:
+    cli_flags_clear(&call.flags);
+    return code;
+}
+
+/* argv[0] is the command's name. */
+static int run_command(const struct cli_context *context, const struct cli_command *command,
+                       int argc, char **argv) {
+    return command->run_itself ? command->run_itself(context, argc, argv)
+                               : run_parsed(context, command, argc, argv);
+}
+
+static int complain(const struct cli_context *context, const char *typed) {
+    const char *program = context->dialect->name;
+    char nearest[CLI_COMMAND_NAME_MAX];
+    char word[64];
+
+    text_escape(word, sizeof word, typed, strlen(typed));
+    if (cli_command_nearest(context->roles, typed, nearest))
+        fprintf(stderr, "%s: there is no command '%s'; did you mean '%s'?\n", program, word,
+                nearest);
+    else
+        fprintf(stderr, "%s: there is no command '%s'; see %s --help\n", program, word, program);
+    return 1;
+}
+
+/* Whether the next word is the value of this flag, of whatever command takes it. */
+static bool has_value_behind(const struct cli_context *context, const char *word) {
+    struct cli_option options[OPTIONS_MAX + 1];
+    const struct cli_command *command;
+
+    for (size_t i = 0; (command = cli_command_at(context->roles, i)); i++) {
+        cli_command_options(command, options);
+        for (size_t j = 0; options[j].name; j++) {
+            bool named = strncmp(word, "--", 2) == 0 && strcmp(word + 2, options[j].name) == 0;
+            bool lettered = word[1] == options[j].letter && word[1] != '\0' && word[2] == '\0';
+
+            if (named || lettered)
+                return options[j].value && options[j].value[0] != '[';
+        }
+    }
+    return false;
+}
+
+/* The place of the command: flags may stand before it, as PM2 takes them. */
+static int find_command_word(const struct cli_context *context, int argc, char **argv) {
+    int at = 1;
+
+    while (at < argc && argv[at][0] == '-' && argv[at][1] != '\0')
+        at += has_value_behind(context, argv[at]) ? 2 : 1;
+    return at;
+}
+
+static void move_to_front(char **argv, int at) {
+    char *word = argv[at];
+
+    memmove(argv + 2, argv + 1, (size_t)(at - 1) * sizeof *argv);
+    argv[1] = word;
+}
+
+/* `help COMMAND` is `COMMAND --help`. */
+static int run_help(const struct cli_context *context, int argc, char **argv) {
+    const struct cli_command *command;
+    char help[] = "--help";
+    char *words[] = {argc > 2 ? argv[2] : NULL, help, NULL};
+
+    if (argc <= 2) {
+        print_general_help(context);
+        return 0;
+    }
+    command = cli_command_find(context->roles, argv[2]);
+    return command ? run_command(context, command, 2, words) : complain(context, argv[2]);
+}
+
+static bool is_one_of(const char *word, const char *one, const char *other, const char *third) {
+    return strcmp(word, one) == 0 || strcmp(word, other) == 0 || strcmp(word, third) == 0;
+}
+
+/* pm2-runtime FILE, and the longer pm2-runtime start FILE. */
+static int run_runtime(const struct cli_context *context, int argc, char **argv) {
+    const struct cli_command *run = cli_command_find(context->roles, "run");
+    char name[] = "run";
+    int skip = argc > 1 && is_one_of(argv[1], "start", "run", "restart") ? 1 : 0;
+
+    argv += skip;
+    argv[0] = name;
+    return run_command(context, run, argc - skip, argv);
+}
+
+int cli_main(int argc, char **argv, const struct cli_command *const *roles) {
+    const struct cli_context context = {.dialect = cli_dialect_of(argv[0]), .roles = roles};
+    const struct cli_command *command;
+    int at;
+
+    if (argc < 2) {
+        print_general_help(&context);
+        return 1;
+    }
+    if (is_one_of(argv[1], "-v", "--version", "version")) {
+        puts(BATON_VERSION);
+        return 0;
+    }
+    if (context.dialect->runtime)
+        return run_runtime(&context, argc, argv);
+    if (is_one_of(argv[1], "-h", "--help", "help"))
+        return run_help(&context, argc, argv);
+    at = find_command_word(&context, argc, argv);
+    if (at >= argc)
+        return complain(&context, argv[1]);
+    command = cli_command_find(roles, argv[at]);
+    if (!command)
+        return complain(&context, argv[at]);
+    if (context.dialect->pm2 && strcmp(command->name, "serve") == 0)
+        command = &command_serve_app;
+    move_to_front(argv, at);
+    return run_command(&context, command, argc - 1, argv + 1);
+}

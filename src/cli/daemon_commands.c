@@ -1,0 +1,169 @@
+/* ping, kill, update, monit, report: the daemon itself. */
+#include "cli/act.h"
+#include "cli/action.h"
+#include "cli/daemon_end.h"
+#include "cli/message.h"
+#include "cli/monit.h"
+#include "cli/records.h"
+#include "cli/show.h"
+
+#include <stdio.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+static int get_daemon(struct cli_client *client, struct cli_answer *answer) {
+    const struct cli_request request = {.method = "GET", .target = "/v1"};
+
+    if (cli_client_ask(client, &request, answer) < 0)
+        return 1;
+    return cli_answer_check(client->call, answer);
+}
+
+/* PM2's `ping` starts a daemon that is not there; ours asks whether it is. */
+static int run_ping(struct cli_call *call) {
+    bool pm2 = call->context->dialect->pm2;
+    struct cli_answer answer = {.status = 0};
+    struct cli_client client;
+    int code;
+
+    if (cli_client_open(&client, call, pm2 ? CLI_CLIENT_START : CLI_CLIENT_IF_THERE) < 0)
+        return 1;
+    if (!client.there) {
+        code = cli_fail(call, "no daemon answers at %s", client.socket);
+    } else {
+        code = get_daemon(&client, &answer);
+        if (code == 0 && pm2)
+            puts("{ msg: 'pong' }");
+        else if (code == 0)
+            cli_say(call, "pong from %lld, version %s",
+                    (long long)draw_member_number(answer.body, "pid", 0),
+                    draw_member_text(answer.body, "version", "?"));
+        cli_answer_clear(&answer);
+    }
+    cli_client_close(&client);
+    return code;
+}
+
+static int run_kill(struct cli_call *call) {
+    struct cli_client client;
+    int code = 0;
+
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+        return 1;
+    if (client.there)
+        code = cli_daemon_end(&client);
+    if (code == 0 && call->context->dialect->pm2) {
+        cli_say(call, "[v] All Applications Stopped");
+        cli_say(call, "[v] PM2 Daemon Stopped");
+    } else if (code == 0) {
+        cli_say(call, client.there ? "The daemon and its apps have ended" : "No daemon runs");
+    }
+    cli_client_close(&client);
+    return code;
+}
+
+/* Saves, ends the daemon that runs, starts this version of it, and has it start what was saved. */
+static int run_update(struct cli_call *call) {
+    struct cli_client client;
+    json_t *answer;
+    int code = 0;
+
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+        return 1;
+    if (client.there) {
+        code = cli_action_post(&client, "/v1/save", json_pack("{s:b}", "force", 1), NULL);
+        if (code == 0)
+            code = cli_daemon_end(&client);
+        cli_client_close(&client);
+    }
+    if (code != 0 || cli_client_open(&client, call, CLI_CLIENT_START) < 0)
+        return 1;
+    code = cli_action_post(&client, "/v1/resurrect", json_object(), &answer);
+    cli_action_show_done(call, answer);
+    json_decref(answer);
+    code = cli_act_finish(&client, code);
+    cli_client_close(&client);
+    return code;
+}
+
+static int run_monit(struct cli_call *call) {
+    struct monit_options options;
+    struct cli_client client;
+    bool there;
+
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+        return 1;
+    there = client.there;
+    cli_client_close(&client);
+    if (!there)
+        return cli_fail(call, "no daemon runs, so there is nothing to be seen");
+    options = (struct monit_options){.socket_path = client.socket, .style = cli_show_style(call)};
+    return monit_run(&options);
+}
+
+/* What somebody who is to help wants to know; nothing of environments. */
+static int run_report(struct cli_call *call) {
+    struct cli_answer answer = {.status = 0};
+    struct cli_client client;
+    struct utsname machine;
+    int code = 0;
+
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+        return 1;
+    uname(&machine);
+    printf("command   %s, version " BATON_VERSION "\n"
+           "machine   %s %s %s, %ld CPUs\n"
+           "user      %u\n"
+           "home      %s\n",
+           call->context->dialect->name, machine.sysname, machine.release, machine.machine,
+           sysconf(_SC_NPROCESSORS_ONLN), (unsigned)getuid(), client.home);
+    if (!client.there) {
+        puts("daemon    none");
+    } else if ((code = get_daemon(&client, &answer)) == 0) {
+        printf("daemon    %lld, version %s, up for %lld s\n",
+               (long long)draw_member_number(answer.body, "pid", 0),
+               draw_member_text(answer.body, "version", "?"),
+               (long long)draw_member_number(answer.body, "uptime_ms", 0) / 1000);
+    }
+    cli_answer_clear(&answer);
+    if (code == 0)
+        code = cli_show_list(&client);
+    cli_client_close(&client);
+    return code;
+}
+
+const struct cli_command command_ping = {
+    .name = "ping",
+    .usage = "",
+    .summary = "ask whether the daemon is there",
+    .run = run_ping,
+};
+
+const struct cli_command command_kill = {
+    .name = "kill",
+    .usage = "",
+    .summary = "stop every app, and the daemon",
+    .run = run_kill,
+};
+
+const struct cli_command command_update = {
+    .name = "update",
+    .usage = "",
+    .summary = "the daemon anew, of this version, with the apps that it had",
+    .run = run_update,
+};
+
+const struct cli_command command_monit = {
+    .name = "monit",
+    .aliases = "monitor dash",
+    .usage = "",
+    .summary = "a full-screen view of processes, logs and figures",
+    .run = run_monit,
+};
+
+const struct cli_command command_report = {
+    .name = "report",
+    .usage = "",
+    .summary = "what to tell somebody who is to help",
+    .run = run_report,
+};

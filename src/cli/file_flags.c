@@ -1,0 +1,58 @@
+#include "cli/file_flags.h"
+
+#include "base/text.h"
+#include "cli/flags.h"
+
+#include <uv.h>
+
+static int set_env_name(void *target, const char *value) {
+    if (!value[0])
+        return UV_EINVAL;
+    ((struct cli_flags *)target)->env_name = value;
+    return 0;
+}
+
+static int set_only(void *target, const char *value) {
+    if (!value[0])
+        return UV_EINVAL;
+    ((struct cli_flags *)target)->only = value;
+    return 0;
+}
+
+/* How many are started at once is the daemon's affair: it knows what the machine bears. */
+static int check_parallel(void *target, const char *value) {
+    int64_t number;
+
+    (void)target;
+    return text_to_number(value, 1, 1024, &number) < 0 ? UV_EINVAL : 0;
+}
+
+static int set_update_env(void *target, const char *value) {
+    (void)value;
+    ((struct cli_flags *)target)->update_env = true;
+    return 0;
+}
+
+static int set_force(void *target, const char *value) {
+    (void)value;
+    ((struct cli_flags *)target)->force = true;
+    return 0;
+}
+
+const struct cli_option cli_file_options[] = {
+    {"env", 0, "NAME", "a name", "of a process file: the variables of env_NAME, too", set_env_name},
+    {"only", 0, "NAMES", "names, parted by commas", "of a process file: these apps alone",
+     set_only},
+    {"parallel", 0, "N", "a number of 1 or more", NULL, check_parallel},
+    {NULL, 0, NULL, NULL, NULL, NULL},
+};
+
+const struct cli_option cli_update_env_options[] = {
+    {"update-env", 'a', NULL, NULL, "with the variables that are set here and now", set_update_env},
+    {NULL, 0, NULL, NULL, NULL, NULL},
+};
+
+const struct cli_option cli_force_options[] = {
+    {"force", 'f', NULL, NULL, "also what is refused otherwise", set_force},
+    {NULL, 0, NULL, NULL, NULL, NULL},
+};

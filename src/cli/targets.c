@@ -1,0 +1,106 @@
+#include "cli/targets.h"
+
+#include "cli/apps.h"
+#include "cli/message.h"
+#include "config/process_file.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <uv.h>
+
+static int read_word(struct cli_targets *targets, const struct cli_call *call, const char *word) {
+    json_t *name;
+
+    if (strcmp(word, "-") == 0 || process_file_is(word))
+        return cli_apps_load(call, word, targets->apps);
+    name = json_string(word);
+    if (name)
+        return json_array_append_new(targets->names, name) < 0 ? UV_ENOMEM : 0;
+    cli_fail(call, "a target must be UTF-8");
+    return UV_EINVAL;
+}
+
+int cli_targets_read(struct cli_targets *targets, const struct cli_call *call) {
+    int error = 0;
+
+    *targets = (struct cli_targets){.names = json_array(), .apps = json_array()};
+    if (!targets->names || !targets->apps) {
+        cli_fail_memory(call);
+        return UV_ENOMEM;
+    }
+    if (call->words.count == 0) {
+        cli_fail(call, "%s needs a target: %s %s %s", call->command->name,
+                 call->context->dialect->name, call->command->name, call->command->usage);
+        return UV_EINVAL;
+    }
+    for (int i = 0; i < call->words.count && error == 0; i++)
+        error = read_word(targets, call, call->words.words[i]);
+    return error;
+}
+
+void cli_targets_clear(struct cli_targets *targets) {
+    json_decref(targets->names);
+    json_decref(targets->apps);
+}
+
+int cli_targets_name_apps(struct cli_targets *targets, struct cli_client *client) {
+    char name[CLI_APP_NAME_MAX];
+    json_t *app;
+    size_t index;
+
+    json_array_foreach(targets->apps, index, app) {
+        json_t *one;
+        json_t *found;
+        int error;
+
+        cli_app_name(app, name);
+        one = json_pack("[s]", name);
+        error = one ? cli_client_processes(client, one, &found) : UV_ENOMEM;
+        if (error == 0) {
+            json_decref(found);
+            json_array_extend(targets->names, one);
+        } else if (error == UV_ENOENT) {
+            cli_warn(client->call, "there is no app '%s'", name);
+            error = 0;
+        }
+        json_decref(one);
+        if (error < 0)
+            return error;
+    }
+    json_array_clear(targets->apps);
+    return 0;
+}
+
+void cli_targets_words(const struct cli_targets *targets, char *text, size_t size) {
+    const json_t *name;
+    size_t length = 0;
+    size_t index;
+
+    text[0] = '\0';
+    json_array_foreach(targets->names, index, name) {
+        if (length < size)
+            length += (size_t)snprintf(text + length, size - length, "%s%s", index > 0 ? " " : "",
+                                       json_string_value(name));
+    }
+}
+
+int cli_targets_processes(const struct cli_targets *targets, struct cli_client *client,
+                          json_t **ret_processes) {
+    char words[256];
+    int error = UV_ENOENT;
+
+    cli_targets_words(targets, words, sizeof words);
+    if (json_array_size(targets->names) > 0)
+        error = cli_client_processes(client, targets->names, ret_processes);
+    if (error == 0 && json_array_size(*ret_processes) == 0) {
+        json_decref(*ret_processes);
+        error = UV_ENOENT;
+    }
+    if (error == UV_ENOENT && strcmp(words, "all") == 0)
+        cli_warn(client->call, "No process found");
+    else if (error == UV_ENOENT && client->call->context->dialect->pm2)
+        cli_fail(client->call, "Process or Namespace %s not found", words);
+    else if (error == UV_ENOENT)
+        cli_fail(client->call, "there is no app or process '%s'", words);
+    return error;
+}
