@@ -103,7 +103,7 @@ void http_server_drain(struct http_server *server, void (*on_drained)(void *owne
 }
 
 bool http_server_evict(struct http_server *server) {
-    static const enum http_phase phases[] = {
+    static const int phases[] = {
         HTTP_PHASE_LINGERING, HTTP_PHASE_IDLE, HTTP_PHASE_FRESH, HTTP_PHASE_HEAD, HTTP_PHASE_BODY,
     };
 

@@ -76,6 +76,28 @@ static void test_long_headers_fit(void **state) {
     buffer_clear(&out);
 }
 
+static void check_open_ended(int status, int minor_version, const char *wanted) {
+    struct http_response response = {.status = status, .length = 7};
+    struct http_response_frame frame = {
+        .date = date, .minor_version = minor_version, .open_ended = true};
+    struct buffer out;
+
+    buffer_init(&out);
+    assert_int_equal(http_response_head(&out, &response, &frame), 0);
+    assert_int_equal(buffer_append(&out, "", 1), 0);
+    assert_string_equal(strchr(strstr(buffer_data(&out), "Date"), '\n') + 1, wanted);
+    buffer_clear(&out);
+}
+
+static void test_a_length_that_is_open(void **state) {
+    (void)state;
+    check_open_ended(200, 1,
+                     "Transfer-Encoding: chunked\r\nX-Content-Type-Options: nosniff\r\n"
+                     "Connection: close\r\n\r\n");
+    check_open_ended(200, 0, "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n");
+    check_open_ended(204, 1, "X-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n");
+}
+
 static void test_reasons(void **state) {
     (void)state;
     assert_string_equal(http_reason(431), "Request Header Fields Too Large");
@@ -89,7 +111,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_head),       cmocka_unit_test(test_no_body_no_length),
         cmocka_unit_test(test_connection), cmocka_unit_test(test_long_headers_fit),
-        cmocka_unit_test(test_reasons),
+        cmocka_unit_test(test_reasons),    cmocka_unit_test(test_a_length_that_is_open),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -70,12 +70,24 @@ static void test_no_code(void **state) {
     }
 }
 
+static void test_encoding(void **state) {
+    struct buffer out;
+
+    (void)state;
+    buffer_init(&out);
+    assert_int_equal(http_target_encode(&out, "aZ09-._~"), 0);
+    assert_int_equal(http_target_encode(&out, ""), 0);
+    assert_int_equal(http_target_encode(&out, "/^a b&=+%\xc3\xbc\n$/"), 0);
+    assert_int_equal(buffer_append(&out, "", 1), 0);
+    assert_string_equal(buffer_data(&out), "aZ09-._~%2F%5Ea%20b%26%3D%2B%25%C3%BC%0A%24%2F");
+    buffer_clear(&out);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_forms),
-        cmocka_unit_test(test_decoding),
-        cmocka_unit_test(test_no_target),
-        cmocka_unit_test(test_no_code),
+        cmocka_unit_test(test_forms),     cmocka_unit_test(test_decoding),
+        cmocka_unit_test(test_no_target), cmocka_unit_test(test_no_code),
+        cmocka_unit_test(test_encoding),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
