@@ -5,7 +5,9 @@
 #   make test             all tests, in the release build and again under the sanitizers
 #   make test-node        the Node tests with Node 18, 20, 22 and 24
 #   make test-servers     real servers of all kinds under Baton; docs/servers.md has the table
-#   make bench            the benchmark's table
+#   make test-pm2         the same commands under pm2 and under Baton, compared
+#   make soak             100 reloads, 200 kills and 50 scales under load
+#   make bench            the benchmark's tables
 #   make lint             clang without warnings, clang-tidy, the formatter, the man pages
 #   make format           rewrites the sources as the formatter wants them
 #   make fuzz             libFuzzer on every target, FUZZ_SECONDS each
@@ -22,7 +24,7 @@ BATON = build/release/baton
 CTEST = ctest --output-on-failure --no-tests=error -j $(JOBS)
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: run build test test-release test-asan test-node test-servers bench lint format fuzz coverage install clean
+.PHONY: run build test test-release test-asan test-node test-servers test-pm2 soak bench lint format fuzz coverage install clean
 
 run: build
 ifdef APP
@@ -65,12 +67,22 @@ test-servers: build
 	@scripts/install-packages test node servers
 	scripts/test-servers $(SERVERS_OPTIONS)
 
+test-pm2: build
+	@scripts/install-packages test node
+	scripts/test-pm2 $(PM2_OPTIONS)
+
+soak: build
+	@scripts/install-packages test node
+	BATON_SOAK=1 PYTHONDONTWRITEBYTECODE=1 BATON=$(CURDIR)/$(BATON) \
+		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/system/test_daemon_soak.py
+
 bench:
 	@scripts/install-packages build node
 	@scripts/install-bench
 	cmake --preset release --log-level=WARNING $(if $(wildcard build/release/CMakeCache.txt),,-DBATON_TESTS=OFF)
 	cmake --build --preset release -j $(JOBS) --target bench --target policy_bench
 	/usr/bin/python3 bench/run.py $(BENCH_OPTIONS)
+	/usr/bin/python3 bench/daemon_run.py $(DAEMON_BENCH_OPTIONS)
 
 lint:
 	@scripts/install-packages build test lint

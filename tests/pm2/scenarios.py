@@ -477,7 +477,7 @@ def a_cron_pattern(run):
 @scenario
 def watch(run):
     run.home.write("watched/app.js", "setInterval(() => {}, 1000)")
-    run("start", "watched/app.js", "--watch", "watched", "--watch-delay", "100ms")
+    run("start", "watched/app.js", "--watch", "watched")
     run.see_fields("process", run.home.process("app"))
     time.sleep(1)
     run.home.write("watched/other.js", "changed")

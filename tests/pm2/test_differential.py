@@ -3,6 +3,7 @@ import concurrent.futures
 
 import pytest
 
+import better  # noqa: F401 (adds to SCENARIOS)
 from intended import INTENDED
 from scenarios import SCENARIOS
 from sequence import Sequence

@@ -7,6 +7,7 @@ For tests of what people see, and for looking at it by hand:
 import http.server
 import json
 import queue
+import re
 import socketserver
 import sys
 import threading
@@ -55,6 +56,13 @@ def sample():
                process(6, "mailer", 0, "stopped"), process(7, "mailer", 1, "waiting restart")])
 
 
+def is_meant(one, target):
+    """Whether a process is one of a target."""
+    if len(target) > 2 and target[0] == target[-1] == "/":
+        return re.search(target[1:-1], one["name"]) is not None
+    return target in ("all", str(one["pm_id"]), one["name"], one["pm2_env"]["namespace"])
+
+
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
 
@@ -71,6 +79,9 @@ class FakeDaemon:
         self.processes = sample() if processes is None else processes
         self.actions = []
         self.failure = None  # (status, code, message): what actions answer
+        self.answers = {}  # path: the body of what an action answers, if no failure
+        self.progress = []  # what is announced before an answer, to whoever asks for it
+        self.log_queries = []  # of GET /v1/logs
         self.history = []  # (pm_id, line): what is in the log files
         self.followers = []
         self.polls = 0  # how often the processes were asked for
@@ -120,11 +131,40 @@ class FakeDaemon:
                 except OSError:
                     daemon.followers.remove(events)
 
-            def _history(self):
+            def _begin_events(self):
                 self.send_response(200)
                 self.send_header("Content-Type", "text/event-stream")
                 self.send_header("Transfer-Encoding", "chunked")
                 self.end_headers()
+
+            def _send_event(self, event, data):
+                self._chunk(f"event: {event}\ndata: {json.dumps(data)}\n\n")
+
+            def _answer_action(self, path):
+                body = daemon.answers.get(path, {"processes": [], "warnings": []})
+                if self.headers.get("Accept") != "text/event-stream":
+                    self._answer(200, body)
+                    return
+                self._begin_events()
+                for step in daemon.progress:
+                    self._send_event("progress", step)
+                self._send_event("result", {"status": 200, "body": body})
+                self.wfile.write(b"0\r\n\r\n")
+
+            def _processes(self, query):
+                targets = urllib.parse.parse_qs(query).get("target", [])
+                meant = [[one for one in daemon.processes if is_meant(one, target)]
+                         for target in targets]
+                if not all(meant):
+                    self._answer(404, {"error": {"code": "unknown_target", "message": "unknown"}})
+                elif targets:
+                    self._answer(200, [one for one in daemon.processes
+                                       if any(one in some for some in meant)])
+                else:
+                    self._answer(200, daemon.processes)
+
+            def _history(self):
+                self._begin_events()
                 for pm_id, line in daemon.history:
                     self._chunk("event: log\ndata: " + json.dumps(daemon.event(pm_id, line)) + "\n\n")
                 self.wfile.write(b"0\r\n\r\n")
@@ -133,10 +173,11 @@ class FakeDaemon:
                 url = urllib.parse.urlsplit(self.path)
                 if url.path == "/v1/processes":
                     daemon.polls += 1
-                    self._answer(200, daemon.processes)
+                    self._processes(url.query)
                 elif url.path == "/v1/events":
                     self._events()
                 elif url.path == "/v1/logs":
+                    daemon.log_queries.append(urllib.parse.parse_qs(url.query))
                     self._history()
                 elif url.path == "/v1":
                     self._answer(200, {"name": "baton", "version": "0", "api": 1, "pid": 1})
@@ -150,7 +191,7 @@ class FakeDaemon:
                     status, code, message = daemon.failure
                     self._answer(status, {"error": {"code": code, "message": message}})
                 else:
-                    self._answer(200, {"processes": [], "warnings": []})
+                    self._answer_action(self.path)
 
         self._server = _Server(self.path, Handler)
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)

@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+"""The table of a run of the daemon's benchmark: bench/daemon_report.py FILE, which is what
+bench/daemon_run.py --json wrote."""
+
+import json
+import pathlib
+import statistics
+import sys
+
+from report import cell, table
+
+# The best published figures, oxmgr's, for the same things.
+PUBLISHED = {"cold serving ms": 100.8, "rss 0 MB": 6.5, "rss 100 MB": 10.2, "start 100 ms": 811,
+             "list ms": 5.7, "kill to process ms": 3.0, "kill to serving ms": 35,
+             "restart ms": 240}
+
+
+def median(result, name, figure):
+    values = result["samples"].get(name, {}).get(figure)
+    return statistics.median(values) if values else None
+
+
+def figures(result):
+    most = result["apps"][-1]
+    rows = [("first command to serving, ms", "cold serving ms"), ("its command, ms",
+                                                                  "cold command ms")]
+    for count in [0, *result["apps"]]:
+        rows.append((f"daemon with {count} apps, RSS MB", f"rss {count} MB"))
+        rows.append((f"daemon with {count} apps, PSS MB", f"pss {count} MB"))
+    rows.append(("an idle Node worker, RSS MB", "rss of a worker MB"))
+    rows += [(f"start of {count}, ms", f"start {count} ms") for count in result["apps"]]
+    for command in ("list", "jlist", "ping"):
+        rows.append((f"{command} with {most}, ms", f"{command} ms"))
+        rows.append((f"{command} with {most}, CPU ms", f"{command} cpu ms"))
+    return rows + [("kill -9 to the new process, ms", "kill to process ms"),
+                   ("kill -9 to serving, ms", "kill to serving ms"),
+                   ("reload of 2, ms", "reload ms"), ("restart of 2, ms", "restart ms"),
+                   (f"idle daemon with {most} apps, CPU s an hour", "idle s/h")]
+
+
+def digits(value):
+    return 0 if value is not None and value >= 100 else 1 if value is None or value >= 10 else 2
+
+
+def row(result, title, figure, names):
+    values = [median(result, name, figure) for name in names]
+    published = PUBLISHED.get(figure)
+    return [title, *(cell(value, digits(value)) for value in values),
+            cell(published, 1) if published else ""]
+
+
+def targets(result):
+    alone = median(result, "node", "cold serving ms")
+    cold = median(result, "baton", "cold serving ms")
+    limits = [("rss 0 MB", 3), ("rss 1 MB", 3), ("rss 25 MB", 4), ("rss 100 MB", 6),
+              ("list ms", 5), ("jlist ms", 5), ("ping cpu ms", 5), ("kill to process ms", 2),
+              ("idle s/h", 1)]
+    rows = [(figure, limit, median(result, "baton", figure)) for figure, limit in limits]
+    if alone and cold:
+        rows.append(("first command to serving, more than the app alone, ms", 20, cold - alone))
+    return table(["target", "limit", "measured", ""], [
+        [what, f"≤ {limit}", cell(value, 2), "met" if value <= limit else "MISSED"]
+        for what, limit, value in rows if value is not None])
+
+
+def text(result):
+    names = [name for name in ("baton", "pm2") if name in result["samples"]]
+    names += ["node"] if "node" in result["samples"] else []
+    titles = {**result["titles"], "node": "node alone"}
+    rows = [row(result, title, figure, names) for title, figure in figures(result)]
+    settings = result["settings"]
+    head = (f"Linux {result['machine']}; medians of {settings['rounds']} rounds and "
+            f"{settings['kills']} kills\n\n")
+    return (head + table(["figure", *(titles[name] for name in names), "best published"], rows)
+            + targets(result)).rstrip("\n")
+
+
+if __name__ == "__main__":
+    print(text(json.loads(pathlib.Path(sys.argv[1]).read_text())))

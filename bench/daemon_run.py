@@ -1,0 +1,191 @@
+#!/usr/bin/python3
+"""Measures Baton's daemon beside pm2's, in one run and in turns, and prints a table.
+
+    bench/daemon_run.py [--quick] [--rounds N] [--only baton,pm2] [--apps 1,25,100] [--json FILE]
+
+Every app is one idle Node process, or one that serves a word. Figures are medians over the rounds;
+only one manager has apps at a time, so that none is measured while the other works."""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import signal
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+import daemon_report
+import daemon_systems
+import measure
+import systems
+from run import interrupt, note
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+KILL_PAUSE = 1.5  # s; a worker that lived less than a second may be started again more slowly
+COMMANDS = 20
+
+
+def options():
+    names = ",".join(kind.name for kind in daemon_systems.ALL)
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release")
+    parser.add_argument("--packages", type=pathlib.Path, default=ROOT / "build" / "bench")
+    parser.add_argument("--only", default=names, help=f"of {names}")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--apps", default="1,25,100")
+    parser.add_argument("--kills", type=int, default=15)
+    parser.add_argument("--idle", type=float, default=30, help="s that the idle daemon is watched")
+    parser.add_argument("--quick", action="store_true", help="1 round, 1 and 10 apps, 3 kills, 5 s")
+    parser.add_argument("--json", type=pathlib.Path, help="write every sample to this file")
+    if parser.parse_args().quick:
+        parser.set_defaults(rounds=1, apps="1,10", kills=3, idle=5)
+    chosen = parser.parse_args()
+    unknown = set(chosen.only.split(",")) - set(names.split(","))
+    if unknown:
+        parser.error(f"unknown manager {', '.join(sorted(unknown))}; there are {names}")
+    return chosen
+
+
+class Samples:
+    """{manager: {figure: [value]}}"""
+
+    def __init__(self):
+        self.values = {}
+
+    def add(self, manager, figure, value):
+        self.values.setdefault(manager.name, {}).setdefault(figure, []).append(value)
+
+
+def with_manager(kind, places, case, *arguments):
+    """Runs a case under a manager of its own, which ends with it."""
+    manager = kind(places)
+    try:
+        return case(manager, *arguments)
+    finally:
+        manager.close()
+
+
+def cold_start(manager, samples):
+    """From the first command on a machine without a daemon to the first answer."""
+    began = time.monotonic()
+    took, _, _ = manager.command("start", "web.js", "-n", "web")
+    manager.wait_answer()
+    samples.add(manager, "cold command ms", took * 1000)
+    samples.add(manager, "cold serving ms", (time.monotonic() - began) * 1000)
+
+
+def memory(manager, samples, count):
+    """Of the daemon, a second after everything is there; with none it is the empty one's."""
+    if count:
+        samples.add(manager, f"start {count} ms", manager.start_idle(count) * 1000)
+    else:
+        manager.command("ls")
+    time.sleep(1)
+    rss, pss = measure.memory_kb([manager.daemon()])
+    samples.add(manager, f"rss {count} MB", rss / 1024)
+    samples.add(manager, f"pss {count} MB", pss / 1024)
+    if count:
+        pids = manager.online()
+        samples.add(manager, "rss of a worker MB",
+                    statistics.median(measure.memory_kb([pid])[0] for pid in pids) / 1024)
+
+
+def full(manager, samples, count, idle):
+    """Memory and start with the most apps, what the commands then take, and the idle daemon."""
+    memory(manager, samples, count)
+    for words in (["list"], ["jlist"], ["ping"]):
+        for _ in range(COMMANDS):
+            took, spent, _ = manager.command(*words)
+            samples.add(manager, f"{words[0]} ms", took * 1000)
+            samples.add(manager, f"{words[0]} cpu ms", spent * 1000)
+    time.sleep(1)
+    before = measure.cpu_ns([manager.daemon()])
+    time.sleep(idle)
+    spent = (measure.cpu_ns([manager.daemon()]) - before) / 1e9
+    samples.add(manager, "idle s/h", spent / idle * 3600)
+
+
+def deaths(manager, samples, kills):
+    manager.start_web(1)
+    for _ in range(kills):
+        time.sleep(KILL_PAUSE)
+        (victim,) = manager.online()
+        to_process, to_serving = daemon_systems.kill_and_wait(manager, victim)
+        samples.add(manager, "kill to process ms", to_process)
+        samples.add(manager, "kill to serving ms", to_serving)
+
+
+def renewal(manager, samples, rounds):
+    manager.start_web(2)
+    for _ in range(rounds):
+        for action in ("reload", "restart"):
+            time.sleep(1)
+            took, _, _ = manager.command(action, "web")
+            manager.wait_answer()
+            samples.add(manager, f"{action} ms", took * 1000)
+
+
+def node_alone(places, samples):
+    """What the app itself needs until it serves."""
+    port = measure.free_port()
+    script = places.scratch / "alone.js"
+    script.write_text(daemon_systems.WEB)
+    began = time.monotonic()
+    process = subprocess.Popen(["node", str(script)], env={**os.environ, "PORT": str(port)},
+                               stdin=subprocess.DEVNULL, start_new_session=True)
+    try:
+        daemon_systems.wait_answer(port, "node")
+        took = (time.monotonic() - began) * 1000
+    finally:
+        process.kill()
+        process.wait()
+    samples.values.setdefault("node", {}).setdefault("cold serving ms", []).append(took)
+
+
+def run(chosen, places):
+    kinds = [kind for kind in daemon_systems.ALL if kind.name in chosen.only.split(",")]
+    counts = [int(count) for count in chosen.apps.split(",")]
+    samples = Samples()
+    for number in range(chosen.rounds):
+        note(f"round {number + 1} of {chosen.rounds}")
+        node_alone(places, samples)
+        for kind in kinds:
+            with_manager(kind, places, cold_start, samples)
+            with_manager(kind, places, memory, samples, 0)
+            for count in counts[:-1]:
+                with_manager(kind, places, memory, samples, count)
+    for kind in kinds:
+        note(f"{kind.name}: {counts[-1]} apps, kills, reloads")
+        with_manager(kind, places, full, samples, counts[-1], chosen.idle)
+        with_manager(kind, places, deaths, samples, chosen.kills)
+        with_manager(kind, places, renewal, samples, chosen.rounds)
+    return {"machine": f"{platform.release()}, {os.cpu_count()} processors", "apps": counts,
+            "settings": {"rounds": chosen.rounds, "kills": chosen.kills, "idle": chosen.idle},
+            "titles": {kind.name: kind.title for kind in kinds}, "samples": samples.values}
+
+
+def main():
+    chosen = options()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, interrupt)
+    with tempfile.TemporaryDirectory(prefix="bb-", dir="/tmp") as scratch:
+        places = systems.Places(chosen.build.resolve(), chosen.packages.resolve(),
+                                pathlib.Path(scratch))
+        if not places.baton.exists():
+            sys.exit(f"{places.baton} is missing: build it first")
+        try:
+            result = run(chosen, places)
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
+    if chosen.json:
+        chosen.json.write_text(json.dumps(result, indent=1) + "\n")
+    print(daemon_report.text(result))
+
+
+if __name__ == "__main__":
+    main()
