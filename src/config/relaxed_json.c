@@ -226,7 +226,7 @@ static void parse_escape(struct parser *parser, struct buffer *text) {
     bool coded = letter == 'x' || letter == 'u';
     bool well;
 
-    if (parser->at == parser->end || skip_line_end(parser))
+    if (letter == '\0' || skip_line_end(parser)) /* the end, or a byte that cannot be */
         return;
     if (!coded && !isdigit((unsigned char)letter)) {
         letter = simple_escape(letter);

@@ -178,6 +178,7 @@ static void test_texts_that_cannot_be(void **state) {
     check_refused("'\\u{}'", "this escape");
     check_refused("'\\u{41", "this escape");
     check_refused_bytes("'a\0b'", 5, "NUL byte");
+    check_refused_bytes("'a\\\0b'", 6, "NUL byte");
     check_refused("'\xff'", "line 1, column 1: this text is not valid UTF-8");
     check_refused("{\xff: 1}", "this name is not valid UTF-8");
     check_refused_bytes("\0", 1, "a value is missing here");
