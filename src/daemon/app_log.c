@@ -355,6 +355,7 @@ struct passage {
     int64_t time_ms;
     char date[LOG_DATE_MAX]; /* as the format has it */
     size_t date_length;
+    struct buffer json_end; /* of each record */
 };
 
 static bool is_formatted(const struct app_log *log) {
@@ -412,17 +413,15 @@ static void begin_passage(struct passage *passage) {
     passage->date_length = log_format_date(passage->date, passage->log->date_format, &time);
 }
 
-static int format_json(struct passage *passage, const char *line, size_t size) {
+static int format_json_end(struct passage *passage) {
     const struct app_log_options *options = &passage->log->options;
-    struct log_record record = {.message = line,
-                                .length = size,
-                                .timestamp = passage->date,
+    struct log_record record = {.timestamp = passage->date,
                                 .type = passage->error ? "err" : "out",
                                 .process_id =
                                     options->process_id(options->owner, passage->slot->number),
                                 .app_name = options->name};
 
-    return log_format_json(&passage->log->lines, &record);
+    return log_format_json_end(&passage->json_end, &record);
 }
 
 /* "date: line", and the date only where a line begins. */
@@ -460,11 +459,14 @@ static void format_lines(struct passage *passage, const char *bytes, size_t leng
     struct buffer *lines = &passage->log->lines;
     bool json = passage->log->options.settings->log_type_json;
 
+    buffer_init(&passage->json_end);
+    if (json && format_json_end(passage) < 0)
+        return;
     while (length > 0) {
         size_t size = line_size(bytes, length);
 
         if (json)
-            format_json(passage, bytes, size);
+            log_format_json(lines, bytes, size, &passage->json_end);
         else
             format_dated(passage, bytes, size);
         bytes += size;
@@ -472,6 +474,7 @@ static void format_lines(struct passage *passage, const char *bytes, size_t leng
         if (buffer_length(lines) >= FORMATTED_MAX || length == 0)
             write_formatted(passage);
     }
+    buffer_clear(&passage->json_end);
     buffer_clear(lines);
 }
 

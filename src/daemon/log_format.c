@@ -323,14 +323,41 @@ static size_t sequence_length(const unsigned char *bytes, size_t length) {
     return size;
 }
 
+#define EACH_BYTE(value) (UINT64_MAX / 255 * (value))
+
+/* Whether one of the eight bytes is below `limit`, at most 0x80; of bytes that are all below 0x80.
+ */
+static bool has_below(uint64_t bytes, uint64_t limit) {
+    return (bytes - EACH_BYTE(limit)) & ~bytes & EACH_BYTE(0x80);
+}
+
+static bool has_byte(uint64_t bytes, uint64_t value) {
+    return has_below(bytes ^ EACH_BYTE(value), 1);
+}
+
+/* Whether eight bytes stand for themselves, looked at together: most do. */
+static bool are_plain(const unsigned char *text, bool json) {
+    uint64_t bytes;
+
+    memcpy(&bytes, text, sizeof bytes);
+    if (bytes & EACH_BYTE(0x80) || has_below(bytes, json ? 0x20 : 1))
+        return false;
+    return !json || !(has_byte(bytes, '"') || has_byte(bytes, '\\'));
+}
+
 /* How many bytes at the front stand for themselves. */
 static size_t plain_run(const char *bytes, size_t length, bool json) {
     const unsigned char *text = (const unsigned char *)bytes;
     size_t run = 0;
 
     while (run < length) {
-        size_t size = sequence_length(text + run, length - run);
+        size_t size;
 
+        if (length - run >= 8 && are_plain(text + run, json)) {
+            run += 8;
+            continue;
+        }
+        size = sequence_length(text + run, length - run);
         if (size == 0 || text[run] == 0)
             break;
         if (json && (text[run] < 0x20 || text[run] == '"' || text[run] == '\\'))
@@ -379,27 +406,32 @@ static int add_bytes(struct buffer *buffer, const char *bytes, size_t length, bo
     return result;
 }
 
-static int add_field(struct buffer *buffer, const char *before, const char *value, size_t length) {
+static int add_field(struct buffer *buffer, const char *before, const char *value) {
     int result = buffer_append(buffer, before, strlen(before));
 
-    if (result == 0)
-        result = add_bytes(buffer, value, length, true);
-    return result;
+    return result == 0 ? add_bytes(buffer, value, strlen(value), true) : result;
 }
 
-static int add_record(struct buffer *buffer, const struct log_record *record) {
-    int result = add_field(buffer, "{\"message\":\"", record->message, record->length);
+static int add_end(struct buffer *buffer, const struct log_record *record) {
+    int result = add_field(buffer, "\",\"timestamp\":\"", record->timestamp);
 
     if (result == 0)
-        result =
-            add_field(buffer, "\",\"timestamp\":\"", record->timestamp, strlen(record->timestamp));
-    if (result == 0)
-        result = add_field(buffer, "\",\"type\":\"", record->type, strlen(record->type));
+        result = add_field(buffer, "\",\"type\":\"", record->type);
     if (result == 0)
         result = buffer_print(buffer, "\",\"process_id\":%u,", record->process_id);
     if (result == 0)
-        result = add_field(buffer, "\"app_name\":\"", record->app_name, strlen(record->app_name));
+        result = add_field(buffer, "\"app_name\":\"", record->app_name);
     return result == 0 ? buffer_append(buffer, "\"}\n", 3) : result;
+}
+
+static int add_record(struct buffer *buffer, const char *message, size_t length,
+                      const struct buffer *end) {
+    static const char start[] = "{\"message\":\"";
+    int result = buffer_append(buffer, start, sizeof start - 1);
+
+    if (result == 0)
+        result = add_bytes(buffer, message, length, true);
+    return result == 0 ? buffer_append(buffer, buffer_data(end), buffer_length(end)) : result;
 }
 
 /* What is half done is undone. */
@@ -409,10 +441,17 @@ static int done(struct buffer *buffer, size_t before, int result) {
     return result;
 }
 
-int log_format_json(struct buffer *buffer, const struct log_record *record) {
+int log_format_json_end(struct buffer *buffer, const struct log_record *record) {
     size_t before = buffer_length(buffer);
 
-    return done(buffer, before, add_record(buffer, record));
+    return done(buffer, before, add_end(buffer, record));
+}
+
+int log_format_json(struct buffer *buffer, const char *message, size_t length,
+                    const struct buffer *end) {
+    size_t before = buffer_length(buffer);
+
+    return done(buffer, before, add_record(buffer, message, length, end));
 }
 
 int log_format_text(struct buffer *buffer, const char *bytes, size_t length) {

@@ -20,12 +20,10 @@ struct log_time {
     struct tm parts; /* tm_gmtoff counts */
 };
 
-/* One record of a JSON log. */
+/* What stands in a record of a JSON log besides the message; the texts are NUL-terminated. */
 struct log_record {
-    const char *message;
-    size_t length;
-    const char *timestamp; /* these are NUL-terminated */
-    const char *type;      /* "out" or "err" */
+    const char *timestamp;
+    const char *type; /* "out" or "err" */
     uint32_t process_id;
     const char *app_name;
 };
@@ -43,9 +41,15 @@ size_t log_format_date(char text[LOG_DATE_MAX], const char *format, const struct
 /* As JavaScript's toISOString(): UTC, with milliseconds. Returns the length. */
 size_t log_format_iso_date(char text[LOG_DATE_MAX], int64_t unix_ms);
 
-/* Appends {"message":…,"timestamp":…,"type":…,"process_id":…,"app_name":…} and a newline. What is
- * not UTF-8 in the texts becomes U+FFFD, NUL is \u0000. 0, or -ENOMEM with the buffer as it was. */
-int log_format_json(struct buffer *buffer, const struct log_record *record);
+/* Appends the end of a record, which is the same for all lines of a moment:
+ * ","timestamp":…,"type":…,"process_id":…,"app_name":…} and a newline. 0, or -ENOMEM with the
+ * buffer as it was. */
+int log_format_json_end(struct buffer *buffer, const struct log_record *record);
+
+/* Appends {"message":"… and such an end. What is not UTF-8 in the texts becomes U+FFFD. 0, or
+ * -ENOMEM with the buffer as it was. */
+int log_format_json(struct buffer *buffer, const char *message, size_t length,
+                    const struct buffer *end);
 
 /* Appends the bytes as UTF-8: each that is part of no well-formed sequence becomes U+FFFD, NUL too.
  * 0, or -ENOMEM with the buffer as it was. */

@@ -14,8 +14,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Bytes that a sink may leave to be offered again because their line is not finished; whoever is
- * offered as many takes some. */
+/* A sink that is not busy leaves less than this, of a line that is not finished. */
 #define OUTPUT_HELD_MAX 65536
 
 struct output_sink;

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define READ_SIZE  131072
+#define READ_SIZE  262144
 #define PIPE_SIZE  262144 /* of a worker that has filled its pipe */
-#define PIPE_USUAL 65536
+#define PIPE_FULL  32768  /* bytes at once: a pipe of the usual size is at least half full */
 #define BUSY_MS    10
-#define BATCH_MS   1
-#define LAST_READS 16 /* at most, when the worker has ended: 2 MiB */
+#define BATCH_MS   2
+#define LAST_READS 8 /* at most, when the worker has ended: 2 MiB */
 
 void output_sink_init(struct output_sink *sink,
                       struct output_taken (*take)(struct output_sink *sink,
@@ -49,7 +49,7 @@ static void offer(struct output_source *source, const char *bytes, size_t length
         source->sink->take(source->sink, &source->origin, bytes, length, source->ended);
     size_t rest = length - taken.length;
 
-    source->busy = taken.busy && rest > 0;
+    source->busy = rest > 0 && (taken.busy || rest >= OUTPUT_HELD_MAX);
     if (source->ended && !source->busy)
         rest = 0;
     if (buffer_length(&source->line) > 0)
@@ -64,7 +64,7 @@ static void offer_again(struct output_source *source) {
                            buffer_length(&source->line), source->ended);
     size_t rest = buffer_length(&source->line) - taken.length;
 
-    source->busy = taken.busy && rest > 0;
+    source->busy = rest > 0 && (taken.busy || rest >= OUTPUT_HELD_MAX);
     if (source->ended && !source->busy)
         rest = 0;
     buffer_consume(&source->line, buffer_length(&source->line) - rest);
@@ -86,7 +86,7 @@ static bool read_once(struct output_source *source) {
     source->ended = length <= 0;
     if (length < 0)
         length = 0;
-    if (length >= PIPE_USUAL && !source->large)
+    if (length >= PIPE_FULL && !source->large)
         enlarge_pipe(source);
     if (held > 0)
         memcpy(bytes, buffer_data(&source->line), held);
@@ -97,8 +97,14 @@ static bool read_once(struct output_source *source) {
 static void on_readable(uv_poll_t *poll, int status, int events);
 static void on_pause(uv_timer_t *pause);
 
+/* libuv asks the kernel to forget the descriptor even when it knows nothing of it. */
+static void stop_polling(struct output_source *source) {
+    if (uv_is_active((uv_handle_t *)&source->poll))
+        uv_poll_stop(&source->poll);
+}
+
 static void pause_reading(struct output_source *source, uint64_t milliseconds) {
-    uv_poll_stop(&source->poll);
+    stop_polling(source);
     uv_timer_start(&source->pause, on_pause, milliseconds, 0);
 }
 
@@ -109,7 +115,7 @@ static void go_on(struct output_source *source, bool again_soon) {
     else if (source->ended && source->released)
         close_source(source);
     else if (source->ended)
-        uv_poll_stop(&source->poll);
+        stop_polling(source);
     else if (again_soon)
         pause_reading(source, BATCH_MS);
     else if (!uv_is_active((uv_handle_t *)&source->poll))

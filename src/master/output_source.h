@@ -1,12 +1,12 @@
 /* One pipe that a worker prints to, read as fast as its sink takes the bytes.
  *
- * The happy path: poll, read, offer, and what the sink leaves is kept for the next time. At most
- * one wake-up a millisecond: a worker that prints line by line is read in batches, and one that
- * floods is slowed to about 128 MB/s, whatever the sink. It can fail when the sink is busy (nothing
- * is read until it takes again, so that the worker waits, not we), and when memory is out (what
- * would have to be kept is lost).
+ * The happy path: poll, read, offer, and what the sink leaves is kept for the next time. A
+ * worker that prints without a break is read every 2 ms: so one that prints line by line is read in
+ * batches, and one that floods is slowed to about 128 MB/s, whatever the sink. It can fail when the
+ * sink is busy (nothing is read until it takes again, so that the worker waits, not we), and when
+ * memory is out (what would have to be kept is lost).
  *
- * On the heap, with at most 192 KiB of bytes at any time and none while idle. It lives in its sink:
+ * On the heap, with at most 512 KiB of bytes at any time and none while idle. It lives in its sink:
  * output_source_release() tells that its worker has ended, and then it goes by itself when no
  * descendant of the worker has the pipe open any more, or with output_sink_close(). */
 #ifndef BATON_MASTER_OUTPUT_SOURCE_H

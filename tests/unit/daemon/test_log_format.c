@@ -166,17 +166,17 @@ static void test_the_result_is_always_utf8(void **state) {
 
 /* What comes out is read by somebody else's parser. */
 static json_t *print_json(const char *message, size_t length, const char *app) {
-    struct log_record record = {.message = message,
-                                .length = length,
-                                .timestamp = "2026-01-02T12:34:05.678Z",
-                                .type = "out",
-                                .process_id = 3,
-                                .app_name = app};
+    struct log_record record = {
+        .timestamp = "2026-01-02T12:34:05.678Z", .type = "out", .process_id = 3, .app_name = app};
     struct buffer buffer;
+    struct buffer end;
     json_t *json;
 
     buffer_init(&buffer);
-    assert_int_equal(log_format_json(&buffer, &record), 0);
+    buffer_init(&end);
+    assert_int_equal(log_format_json_end(&end, &record), 0);
+    assert_int_equal(log_format_json(&buffer, message, length, &end), 0);
+    buffer_clear(&end);
     assert_int_equal(buffer_data(&buffer)[buffer_length(&buffer) - 1], '\n');
     assert_ptr_equal(memchr(buffer_data(&buffer), '\n', buffer_length(&buffer)),
                      buffer_data(&buffer) + buffer_length(&buffer) - 1);
@@ -219,6 +219,27 @@ static void test_json_escapes_whatever_comes(void **state) {
     json_decref(json);
 }
 
+/* Eight bytes are looked at together: each byte in each place of them. */
+static void test_each_byte_in_each_place(void **state) {
+    (void)state;
+    for (unsigned byte = 0; byte < 256; byte++)
+        for (size_t place = 0; place < 19; place++) {
+            char message[] = "plain plain plain pl";
+            json_t *record;
+            json_t *json;
+
+            message[place] = (char)byte;
+            record = print_json(message, 20, "x");
+            json = json_object_get(record, "message");
+            if (byte < 0x80)
+                assert_memory_equal(json_string_value(json), message, 20);
+            else
+                assert_memory_equal(json_string_value(json) + place, BAD, 3);
+            assert_int_equal(json_string_length(json), byte < 0x80 ? 20 : 22);
+            json_decref(record);
+        }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_the_usual_dates),
@@ -232,6 +253,7 @@ int main(void) {
         cmocka_unit_test(test_the_result_is_always_utf8),
         cmocka_unit_test(test_json_has_the_fields),
         cmocka_unit_test(test_json_escapes_whatever_comes),
+        cmocka_unit_test(test_each_byte_in_each_place),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
