@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #define SURVIVOR_BOOT_MAX 40 /* a UUID with its NUL */
+#define SURVIVOR_TEXT_MAX 4096
 
 /* What is known of a worker. */
 struct survivor {
@@ -39,8 +40,9 @@ int survivor_note(const char *home, const struct survivor *worker);
 /* Its end was reaped. */
 void survivor_forget(const char *home, pid_t pid);
 
-/* A record as text, and back: 0 or UV_EINVAL. Pure; the name of the parsed one is to be freed. */
-int survivor_print(const struct survivor *survivor, char *text, size_t size);
+/* A record as text, and back: 0, UV_EINVAL, or UV_ENOMEM. Pure; the name of the parsed one is to be
+ * freed. */
+int survivor_print(const struct survivor *survivor, char text[SURVIVOR_TEXT_MAX]);
 int survivor_parse(struct survivor *ret_survivor, const char *text);
 
 /* Whether the process that has this number now is the one of the record. Pure. */
@@ -56,16 +58,15 @@ struct survivors {
 int survivors_find(struct survivors *survivors, const char *home);
 void survivors_clear(struct survivors *survivors);
 
-/* Ends survivors: SIGINT, after its kill_timeout SIGKILL, to each. start/close(cb); several may be
- * at work. */
+/* Ends survivors: SIGINT, after its kill_timeout SIGKILL, to each. With treekill what else is in
+ * its session may take as long, also when the worker itself has ended. start/close(cb); several may
+ * be at work. */
 struct survivors_end {
-    uv_loop_t *loop;
-    const char *home; /* borrowed */
+    uv_timer_t timer;
+    char *home;
     struct survivors_end_one *ones;
     size_t count;
-    size_t left; /* that are not over */
-    size_t open; /* handles not closed */
-    bool over;
+    size_t failed;
     /* All are gone, or cannot be ended: `failed` of them, because they may not be signalled or
      * outlived SIGKILL by 5 s. Then close. */
     void (*on_done)(void *owner, size_t failed);
