@@ -97,12 +97,11 @@ static void check_memory(struct app *app, struct child *child) {
 }
 
 void app_sample(struct app *app, uint64_t now_ms, uint64_t max_age_ms) {
-    if (app->sampled_ms && now_ms - app->sampled_ms < max_age_ms)
-        return;
-    app->sampled_ms = now_ms;
     LIST_EACH(node, following, &app->children) {
         struct child *child = LIST_ENTRY(node, struct child, in_app);
 
+        if (child->sampled_ms && now_ms - child->sampled_ms < max_age_ms)
+            continue;
         child_sample(child, now_ms);
         check_memory(app, child);
     }

@@ -138,7 +138,6 @@ struct app {
     bool bypass_said;                 /* that workers listen past the master */
     char bypass_reason[APP_REASON_MAX];
     uint64_t looked_ms;        /* when that was last looked for */
-    uint64_t sampled_ms;       /* when the workers' figures were last read */
     bool closing;              /* app_close() was called … */
     bool closing_handles;      /* … and all workers are gone */
     uint64_t ending_since_ms;  /* no slot is wanted, and whoever has connected is served first */
@@ -246,7 +245,7 @@ struct child *app_find_token(struct app *app, const uint8_t token[NATIVE_TOKEN_S
  * due, and where max_memory is set replaces whoever is over it, as in a reload. */
 void app_tick(struct app *app, uint64_t now_ms);
 
-/* Reads each worker's cpu and memory if they are older than max_age_ms. */
+/* Reads the cpu and memory of each worker of whom they are older than max_age_ms, or unknown. */
 void app_sample(struct app *app, uint64_t now_ms, uint64_t max_age_ms);
 
 #endif

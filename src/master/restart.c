@@ -48,10 +48,14 @@ void restart_forget(struct restart_history *history) {
     memset(history->unstable, 0, sizeof history->unstable);
 }
 
-static bool is_loop(const struct restart_history *history, uint32_t max_restarts) {
-    uint32_t most = max_restarts > RESTART_LOOP_MIN ? max_restarts : RESTART_LOOP_MIN;
+static bool is_loop(const struct restart_history *history, const struct settings *settings) {
+    uint32_t most = settings->max_restarts;
 
-    return history->young_deaths > max_restarts || restart_count(history) > most;
+    if (history->young_deaths > most)
+        return true;
+    if (most < RESTART_LOOP_MIN)
+        most = RESTART_LOOP_MIN;
+    return settings->min_uptime_ms > 0 && restart_count(history) > most;
 }
 
 struct restart_decision restart_decide(struct restart_history *history,
@@ -69,7 +73,7 @@ struct restart_decision restart_decide(struct restart_history *history,
     else
         history->unstable[history->piece % RESTART_WINDOW_PIECES]++;
     history->young_deaths += young;
-    if (is_loop(history, settings->max_restarts)) {
+    if (is_loop(history, settings)) {
         decision.verdict = RESTART_GIVE_UP;
         return decision;
     }

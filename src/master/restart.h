@@ -7,7 +7,7 @@
  * The slot is given up after max_restarts restarts that were all followed by a young death; and
  * when more than max_restarts (RESTART_LOOP_MIN at least) workers that were not stable have ended
  * within RESTART_WINDOW_MS, however long each of them lived: a crash every other second is a loop,
- * too. Pure. */
+ * too. A min_uptime of 0 says that no life is too short, and then it is none. Pure. */
 #ifndef BATON_MASTER_RESTART_H
 #define BATON_MASTER_RESTART_H
 

@@ -140,6 +140,20 @@ static void test_a_loop_ends_however_long_each_worker_lives(void **state) {
     assert_int_equal(loop_of(UINT32_MAX, 2000, 1000), 1000);
 }
 
+static void test_without_a_least_uptime_no_life_is_too_short(void **state) {
+    struct settings settings = defaults();
+    struct restart_history history = {.young_deaths = 0};
+
+    (void)state;
+    settings.min_uptime_ms = 0;
+    for (int i = 0; i < 1000; i++) {
+        struct restart_decision decision = die(&history, &settings, 10);
+
+        assert_int_equal(decision.verdict, RESTART_AFTER);
+        assert_int_equal(decision.delay_ms, 0);
+    }
+}
+
 static void test_the_window_slides(void **state) {
     struct settings settings = defaults();
     struct restart_history history = {.young_deaths = 0};
@@ -218,6 +232,7 @@ int main(void) {
         cmocka_unit_test(test_a_stable_life_makes_up_for_young_deaths),
         cmocka_unit_test(test_a_short_life_is_followed_at_once_and_makes_up_for_nothing),
         cmocka_unit_test(test_a_loop_ends_however_long_each_worker_lives),
+        cmocka_unit_test(test_without_a_least_uptime_no_life_is_too_short),
         cmocka_unit_test(test_the_window_slides),
         cmocka_unit_test(test_a_new_version_begins_anew),
         cmocka_unit_test(test_the_users_delay_is_the_least),
