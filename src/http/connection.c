@@ -61,13 +61,16 @@ void http_connection_close(struct http_connection *connection) {
 
 /* Brings the server's count of held bytes up to date. */
 static void account(struct http_connection *connection) {
+    struct http_server *server = connection->server;
     size_t held = buffer_length(&connection->input) + buffer_length(&connection->output.bytes);
     size_t body = 0;
 
     if (connection->request)
         (void)http_request_body(connection->request, &body);
-    connection->server->memory += held + body - connection->memory;
+    server->memory += held + body - connection->memory;
     connection->memory = held + body;
+    if (server->memory > server->memory_peak)
+        server->memory_peak = server->memory;
 }
 
 /* Waits for `events`, none of them for 0. Closes the connection when that is not possible. */
@@ -280,10 +283,14 @@ static bool prepare_request(struct http_connection *connection) {
 }
 
 static bool is_memory_short(struct http_connection *connection) {
-    const struct http_server *server = connection->server;
+    struct http_server *server = connection->server;
+    size_t memory_max = server->options.memory_max;
 
     account(connection);
-    return server->options.memory_max > 0 && server->memory > server->options.memory_max;
+    while (memory_max > 0 && server->memory > memory_max)
+        if (!http_server_make_room(server))
+            return true;
+    return false;
 }
 
 /* Feeds one request and acts on where that leads. Returns how many bytes it took. */

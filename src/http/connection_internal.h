@@ -61,6 +61,10 @@ void http_connection_expire(struct http_connection *connection);
 
 void http_connection_close(struct http_connection *connection);
 
+/* For connection.c when memory is short: closes one connection that has made no progress for a
+ * second. False when there is none. */
+bool http_server_make_room(struct http_server *server);
+
 /* For stream.c: begins the answer of a stream. */
 void http_connection_begin_stream(struct http_connection *connection,
                                   const struct http_response *head);

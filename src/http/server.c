@@ -3,10 +3,13 @@
 #include "http/connection_internal.h"
 
 #include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <time.h>
 
-#define TICK_MS 250
+#define TICK_MS    250
+#define STALLED_MS 1000                  /* without progress, when memory is short */
+#define TRIM_FROM  ((size_t)1024 * 1024) /* a peak that is worth giving back */
 
 const struct http_server_options http_server_default_options = {
     .header_timeout_ms = 10000,
@@ -74,10 +77,22 @@ static void expire_late_ones(struct http_server *server) {
     }
 }
 
+/* The allocator keeps what was freed among what is in use; after a rush that would stay for ever.
+ */
+static void give_back_memory(struct http_server *server) {
+    if (server->memory_peak < TRIM_FROM || server->memory > server->memory_peak / 8)
+        return;
+    server->memory_peak = server->memory;
+#ifdef __GLIBC__
+    (void)malloc_trim(0);
+#endif
+}
+
 static void on_tick(uv_timer_t *ticker) {
     struct http_server *server = ticker->data;
 
     expire_late_ones(server);
+    give_back_memory(server);
     if (server->connections > 0 || !server->ticking)
         return;
     server->ticking = false;
@@ -100,6 +115,21 @@ void http_server_drain(struct http_server *server, void (*on_drained)(void *owne
     server->on_drained = on_drained;
     expire_late_ones(server);
     http_server_connection_closed(server);
+}
+
+bool http_server_make_room(struct http_server *server) {
+    static const int phases[] = {HTTP_PHASE_WRITING, HTTP_PHASE_BODY};
+
+    for (size_t i = 0; i < sizeof phases / sizeof phases[0]; i++) {
+        struct http_connection *connection = first_of(server, phases[i]);
+
+        if (!connection || connection->running ||
+            uv_now(server->loop) - connection->since < STALLED_MS)
+            continue;
+        http_connection_close(connection);
+        return true;
+    }
+    return false;
 }
 
 bool http_server_evict(struct http_server *server) {

@@ -42,8 +42,9 @@ struct http_server_options {
     uint64_t idle_timeout_ms;   /* between two requests, and before the first */
     uint64_t linger_ms;         /* how long to read on after the last answer, see connection.c */
     uint64_t drain_grace_ms;    /* instead of the idle timeout while draining */
-    size_t memory_max; /* bytes of input and output that all connections hold; 0: no limit. What
-                          would come on top is refused with 503 */
+    size_t memory_max; /* bytes of input and output that all connections hold; 0: no limit. Beyond
+                          it, clients that have stopped in the middle are let go, then requests are
+                          refused with 503. Streams get half of it at most */
 };
 
 /* 10 s, 30 s, 30 s, 60 s, 2 s, 1 s, no limit. */
@@ -69,6 +70,7 @@ struct http_server {
     struct list phases[HTTP_PHASES]; /* struct http_connection.node */
     size_t connections;              /* open now */
     size_t memory;                   /* bytes of input and output held now */
+    size_t memory_peak;              /* the most since memory was last given back */
     uint64_t answered;               /* responses given, refusals included */
     bool draining;
     void (*on_drained)(void *owner);

@@ -42,9 +42,10 @@ static int add_piece(struct http_stream *stream, const void *bytes, size_t lengt
     return 0;
 }
 
+/* Whoever follows without reading may do so for ever: the other half is for those who ask. */
 static bool is_memory_short(const struct http_stream *stream, size_t length) {
     const struct http_server *server = stream->connection->server;
-    size_t memory_max = server->options.memory_max;
+    size_t memory_max = server->options.memory_max / 2;
 
     return memory_max > 0 && server->memory + length > memory_max;
 }

@@ -39,7 +39,7 @@ struct http_stream *http_connection_stream(struct http_connection *connection,
                                            const struct http_stream_events *events, void *owner);
 
 /* All of it or nothing: 0; UV_ENOBUFS when too much waits already, for this client or for all
- * together (http_server_options.memory_max); UV_ENOMEM. */
+ * together (half of http_server_options.memory_max); UV_ENOMEM. */
 int http_stream_write(struct http_stream *stream, const void *bytes, size_t length);
 
 /* The last bytes, which are taken however much waits, and the end; the stream is no more. */

@@ -82,7 +82,7 @@ static const struct http_server_options quick = {
     .idle_timeout_ms = 300,
     .linger_ms = 300,
     .drain_grace_ms = 300,
-    .memory_max = 1500000,
+    .memory_max = 3000000,
 };
 
 static int set_up(void **state) {
