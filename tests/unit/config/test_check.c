@@ -75,6 +75,49 @@ static void test_defaults_are_completed(void **state) {
     assert_true(settings.script[0] == '/');
 }
 
+static void test_names_that_pm2_gives(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_string_equal(settings.namespace, "default");
+    assert_string_equal(settings.instance_var, "NODE_APP_INSTANCE");
+    set(&settings.namespace, "web");
+    set(&settings.instance_var, "I");
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_string_equal(settings.namespace, "web");
+    assert_string_equal(settings.instance_var, "I");
+}
+
+static void test_an_app_has_a_script(void **state) {
+    (void)state;
+    assert_int_equal(settings_check(&settings, error), UV_EINVAL);
+    assert_string_equal(error, "a script is missing");
+}
+
+static void test_health_needs_a_port(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    set(&settings.health.path, "/");
+    assert_int_equal(settings_check(&settings, error), UV_EINVAL);
+    assert_non_null(strstr(error, "health needs a port"));
+    settings.port = 3000;
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.health.port, 3000);
+    settings.port = 4000;
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.health.port, 3000);
+}
+
+static void test_nothing_depends_on_itself(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    assert_int_equal(text_list_add(&settings.depends_on, "db"), 0);
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(text_list_add(&settings.depends_on, "sh"), 0);
+    assert_int_equal(settings_check(&settings, error), UV_EINVAL);
+    assert_string_equal(error, "'sh' cannot depend on itself");
+}
+
 static void test_what_was_given_stays(void **state) {
     (void)state;
     set(&settings.script, "sh");
@@ -299,6 +342,10 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(lists_end_with_null),
         TEST(defaults_are_completed),
+        TEST(names_that_pm2_gives),
+        TEST(an_app_has_a_script),
+        TEST(health_needs_a_port),
+        TEST(nothing_depends_on_itself),
         TEST(what_was_given_stays),
         TEST(instances_are_counted_by_usable_cpus),
         TEST(the_name_is_the_scripts_without_its_ending),
