@@ -351,7 +351,6 @@ struct passage {
     struct app_log_slot *slot;
     struct app_log_stream *stream;
     bool error;
-    bool end;
     int64_t time_ms;
     char date[LOG_DATE_MAX]; /* as the format has it */
     size_t date_length;
@@ -427,7 +426,7 @@ static int format_json_end(struct passage *passage) {
 /* "date: line", and the date only where a line begins. */
 static int format_dated(struct passage *passage, const char *line, size_t size) {
     struct buffer *lines = &passage->log->lines;
-    char *room = buffer_reserve(lines, passage->date_length + 2 + size + 1);
+    char *room = buffer_reserve(lines, passage->date_length + 2 + size);
     size_t length = 0;
 
     if (!room)
@@ -440,8 +439,6 @@ static int format_dated(struct passage *passage, const char *line, size_t size) 
     memcpy(room + length, line, size);
     length += size;
     passage->stream->continued = line[size - 1] != '\n';
-    if (passage->stream->continued && passage->end)
-        room[length++] = '\n';
     buffer_commit(lines, length);
     return 0;
 }
@@ -501,18 +498,27 @@ static void announce_lines(struct passage *passage, const char *bytes, size_t le
 
 static void pass(struct passage *passage, const char *bytes, size_t length) {
     struct app_log *log = passage->log;
-    bool finished = length > 0 && bytes[length - 1] == '\n';
 
     begin_passage(passage);
-    if (is_formatted(log)) {
+    if (is_formatted(log))
         format_lines(passage, bytes, length);
-    } else {
+    else
         write_files(passage, bytes, length);
-        if (passage->end && !finished && is_shared(passage->slot, passage->stream))
-            write_files(passage, "\n", 1);
-    }
     if (log->followed)
         announce_lines(passage, bytes, length);
+    passage->stream->continued = bytes[length - 1] != '\n';
+}
+
+/* Whatever comes next into the file is not the rest of its last line, except that raw bytes in a
+ * file of their own are left as they are. */
+static void finish_line(struct passage *passage) {
+    const struct app_log *log = passage->log;
+    bool json = log->options.settings->log_type_json;
+
+    if (passage->stream->continued && !json &&
+        (log->date_format || is_shared(passage->slot, passage->stream)))
+        write_files(passage, "\n", 1);
+    passage->stream->continued = false;
 }
 
 /* Raw lines that nobody follows, in a file of their own, are no lines to us: the bytes are written
@@ -521,7 +527,7 @@ static void pass(struct passage *passage, const char *bytes, size_t length) {
 static struct output_taken take(struct output_sink *sink, const struct output_origin *origin,
                                 const char *bytes, size_t length, bool end) {
     struct app_log *log = LIST_ENTRY(sink, struct app_log, sink);
-    struct passage passage = {.log = log, .error = origin->error, .end = end};
+    struct passage passage = {.log = log, .error = origin->error};
 
     if (add_slots(log, origin->slot + 1) < 0)
         return (struct output_taken){.length = length}; /* memory is out */
@@ -534,7 +540,7 @@ static struct output_taken take(struct output_sink *sink, const struct output_or
         pass(&passage, bytes, length);
     }
     if (end)
-        passage.stream->continued = false;
+        finish_line(&passage);
     return (struct output_taken){.length = length};
 }
 
