@@ -174,8 +174,8 @@ static int try_predecessor(struct search *search, uint32_t number) {
 static int read_files(struct search *search) {
     int result = try_name(search, search->path, false);
 
-    if (result < 0 && result != UV_ENOENT)
-        return result;
+    if (result == 0 ? !search->found : result != UV_ENOENT)
+        return result; /* no file, but a device; or an error */
     for (uint32_t number = 1; number <= PREDECESSOR_MAX; number++) {
         if (search->newlines == 0 || search->room == 0)
             break;
