@@ -23,8 +23,8 @@ from .primary import APPS, BATON, MARK, SANITIZER_REPORTS
 from .wait import until
 
 # What a test's own surroundings must not decide.
-_FOREIGN = ("PM2_", "BATON_", "NODE_APP_INSTANCE", "PORT", "NOTIFY_SOCKET", "LISTEN_", "COLUMNS",
-            "NO_COLOR", "FORCE_COLOR")
+_FOREIGN = ("PM2_", "BATON", "NODE_APP_INSTANCE", "PORT", "NOTIFY_SOCKET", "LISTEN_", "COLUMNS",
+            "NO_COLOR", "FORCE_COLOR", "OLDPWD")
 SETTLED = {"online", "stopped", "errored"}
 
 
@@ -102,7 +102,8 @@ class Home:
     def _environment(self):
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_FOREIGN)}
         name, _, value = self.mark.partition("=")
-        return {**kept, name: value, "HOME": str(self.root), self.variable: str(self.path)}
+        return {**kept, name: value, "HOME": str(self.root), "PWD": str(self.work),
+                self.variable: str(self.path)}
 
     # Programs and commands.
 
