@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "cli/message.h"
+#include "cli/run_options.h"
 #include "config/attribute.h"
 #include "config/check.h"
 #include "config/process_file.h"
@@ -229,6 +230,8 @@ static int check(const struct cli_call *call, const json_t *app,
         error = settings_check(&settings, sentence);
     if (error < 0) {
         cli_fail(call, "%s", sentence);
+    } else if (settings.policy && run_check_policy(settings.policy) < 0) {
+        error = UV_EINVAL;
     } else {
         cli_warn_each(call, &warnings);
         *ret_summary = (struct cli_app_summary){

@@ -116,19 +116,41 @@ static void move_to_front(char **argv, int at) {
     argv[1] = word;
 }
 
+static int run_version(struct cli_call *call) {
+    (void)call;
+    puts(BATON_VERSION);
+    return 0;
+}
+
 /* `help COMMAND` is `COMMAND --help`. */
-static int run_help(const struct cli_context *context, int argc, char **argv) {
+static int run_help(struct cli_call *call) {
+    const struct cli_context *context = call->context;
     const struct cli_command *command;
     char help[] = "--help";
-    char *words[] = {argc > 2 ? argv[2] : NULL, help, NULL};
+    char *words[] = {NULL, help, NULL};
 
-    if (argc <= 2) {
+    if (call->words.count == 0) {
         print_general_help(context);
         return 0;
     }
-    command = cli_command_find(context->roles, argv[2]);
-    return command ? run_command(context, command, 2, words) : complain(context, argv[2]);
+    words[0] = call->words.words[0];
+    command = cli_command_find(context->roles, words[0]);
+    return command ? run_command(context, command, 2, words) : complain(context, words[0]);
 }
+
+const struct cli_command command_version = {
+    .name = "version",
+    .usage = "",
+    .summary = "print the version (also -v)",
+    .run = run_version,
+};
+
+const struct cli_command command_help = {
+    .name = "help",
+    .usage = "[COMMAND]",
+    .summary = "print this text, or that of a command (also -h)",
+    .run = run_help,
+};
 
 static bool is_one_of(const char *word, const char *one, const char *other, const char *third) {
     return strcmp(word, one) == 0 || strcmp(word, other) == 0 || strcmp(word, third) == 0;
@@ -154,14 +176,16 @@ int cli_main(int argc, char **argv, const struct cli_command *const *roles) {
         print_general_help(&context);
         return 1;
     }
-    if (is_one_of(argv[1], "-v", "--version", "version")) {
+    if (is_one_of(argv[1], "-v", "-V", "--version")) {
         puts(BATON_VERSION);
         return 0;
     }
     if (context.dialect->runtime)
         return run_runtime(&context, argc, argv);
-    if (is_one_of(argv[1], "-h", "--help", "help"))
-        return run_help(&context, argc, argv);
+    if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
+        print_general_help(&context);
+        return 0;
+    }
     at = find_command_word(&context, argc, argv);
     if (at >= argc)
         return complain(&context, argv[1]);

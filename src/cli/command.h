@@ -59,4 +59,15 @@ struct cli_serve {
 };
 enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve);
 
+/* `daemon`. */
+#define CLI_HOME_MAX 4096
+struct cli_daemon {
+    char home[CLI_HOME_MAX]; /* absolute */
+    int ready_descriptor;    /* -1: none */
+    bool background;
+    bool resurrect;
+};
+enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, char **argv,
+                                  struct cli_daemon *daemon);
+
 #endif

@@ -41,6 +41,8 @@ static const struct cli_command *const clients[] = {
     &command_validate,
     &command_report,
     &command_completion,
+    &command_version,
+    &command_help,
 };
 #define CLIENT_COUNT (sizeof clients / sizeof clients[0])
 

@@ -177,6 +177,19 @@ static int find_dashes(int argc, char **argv) {
     return at;
 }
 
+/* "-2", where no option is called so: a word, for `scale api -2`. */
+static bool is_number(const struct cli_option *options, const char *word) {
+    return word[0] == '-' && word[1] != '\0' &&
+           strspn(word + 1, "0123456789") == strlen(word + 1) && !find(options, word[1]);
+}
+
+/* getopt_long() anew, whatever it was doing before. */
+static void restart_getopt(char **argv, const struct getopt_tables *tables) {
+    opterr = 0;
+    optind = 0; /* glibc's way */
+    getopt_long(1, argv, tables->letters, tables->names, NULL);
+}
+
 int options_parse(int argc, char **argv, const struct cli_option *options, void *target,
                   struct cli_words *words) {
     struct getopt_tables tables;
@@ -190,10 +203,14 @@ int options_parse(int argc, char **argv, const struct cli_option *options, void 
     words->rest = argv + parsing.end + dashes;
     words->rest_count = argc - parsing.end - dashes;
     fill_tables(&tables, options);
-    optind = 0; /* starts anew, glibc's way */
-    opterr = 0;
+    restart_getopt(argv, &tables);
     for (;;) {
-        parsing.at = optind > 0 ? optind : 1;
+        parsing.at = optind;
+        if (parsing.at < parsing.end && is_number(options, argv[parsing.at])) {
+            take_word(words, argv, parsing.at);
+            optind++;
+            continue;
+        }
         code = getopt_long(parsing.end, argv, tables.letters, tables.names, NULL);
         if (code == -1)
             return 0;

@@ -11,6 +11,7 @@ extern const struct cli_command command_delete;
 extern const struct cli_command command_describe;
 extern const struct cli_command command_env;
 extern const struct cli_command command_flush;
+extern const struct cli_command command_help;
 extern const struct cli_command command_id;
 extern const struct cli_command command_init;
 extern const struct cli_command command_jlist;
@@ -39,6 +40,7 @@ extern const struct cli_command command_stop;
 extern const struct cli_command command_unstartup;
 extern const struct cli_command command_update;
 extern const struct cli_command command_validate;
+extern const struct cli_command command_version;
 
 /* `serve` under the name pm2: an app in the daemon. */
 extern const struct cli_command command_serve_app;

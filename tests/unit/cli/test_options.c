@@ -105,6 +105,53 @@ static void test_a_value_may_begin_with_a_dash(void **state) {
     arguments_clear(&arguments);
 }
 
+static void test_a_negative_number_is_a_word(void **state) {
+    struct arguments arguments = ARGUMENTS("scale", "-f", "api", "-12", "-n", "x", "-3");
+    struct cli_words words = {.of_program = false};
+
+    (void)state;
+    assert_int_equal(parse(&arguments, &words), 0);
+    assert_int_equal(words.count, 3);
+    assert_string_equal(words.words[1], "-12");
+    assert_string_equal(words.words[2], "-3");
+    assert_string_equal(target.text, "x");
+    assert_int_equal(target.flags, 1);
+    arguments_clear(&arguments);
+}
+
+static void test_after_an_error_parsing_begins_anew(void **state) {
+    struct arguments wrong = ARGUMENTS("run", "-Xf");
+    struct arguments right = ARGUMENTS("run", "-f");
+    struct cli_words words = {.of_program = false};
+
+    (void)state;
+    assert_int_equal(parse(&wrong, &words), UV_EINVAL);
+    assert_int_equal(parse(&right, &words), 0);
+    assert_int_equal(target.flags, 1);
+    arguments_clear(&wrong);
+    arguments_clear(&right);
+}
+
+static int apply_by_name(void *owner, const struct cli_option *option, const char *value) {
+    snprintf(((struct target *)owner)->text, sizeof target.text, "%s=%s", option->name,
+             value ? value : "");
+    return 0;
+}
+
+static void test_options_without_a_function_are_applied_by_name(void **state) {
+    static const struct cli_option unnamed[] = {
+        {"plain", 'p', "VALUE", "a value", "something", NULL},
+        {NULL, 0, NULL, NULL, NULL, NULL},
+    };
+    struct arguments arguments = ARGUMENTS("run", "-p", "7");
+    struct cli_words words = {.apply = apply_by_name};
+
+    (void)state;
+    assert_int_equal(options_parse(arguments.count, arguments.words, unnamed, &target, &words), 0);
+    assert_string_equal(target.text, "plain=7");
+    arguments_clear(&arguments);
+}
+
 static void test_an_optional_value_is_only_a_glued_one(void **state) {
     struct arguments arguments = ARGUMENTS("run", "--status", "a.js");
     struct cli_words words = {.of_program = false};
@@ -220,6 +267,9 @@ int main(void) {
         cmocka_unit_test(test_options_stand_anywhere_before_the_dashes),
         cmocka_unit_test(test_values_are_glued_or_apart),
         cmocka_unit_test(test_a_value_may_begin_with_a_dash),
+        cmocka_unit_test(test_a_negative_number_is_a_word),
+        cmocka_unit_test(test_after_an_error_parsing_begins_anew),
+        cmocka_unit_test(test_options_without_a_function_are_applied_by_name),
         cmocka_unit_test(test_an_optional_value_is_only_a_glued_one),
         cmocka_unit_test(test_nothing_at_all),
         cmocka_unit_test(test_mistakes_are_answered_with_one_sentence),
