@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SMALL_MAX  65536 /* bytes that a small request holds */
 #define OUTPUT_MAX 65536 /* answers to pipelined requests are sent together, up to this */
 
 static void on_poll(uv_poll_t *poll, int status, int events);
@@ -282,11 +283,15 @@ static bool prepare_request(struct http_connection *connection) {
     return connection->request != NULL;
 }
 
+/* The last quarter is for small requests, so that those who send much do not lock out the others.
+ */
 static bool is_memory_short(struct http_connection *connection) {
     struct http_server *server = connection->server;
     size_t memory_max = server->options.memory_max;
 
     account(connection);
+    if (connection->memory > SMALL_MAX)
+        memory_max -= memory_max / 4;
     while (memory_max > 0 && server->memory > memory_max)
         if (!http_server_make_room(server))
             return true;

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define BODY_SMALL 65536 /* a body that gets larger is given its announced length at once */
+
 /* What the last bytes kept in `text` belong to. http-parser delivers a name or value in pieces. */
 enum piece { PIECE_NONE, PIECE_TARGET, PIECE_NAME, PIECE_VALUE };
 
@@ -158,6 +160,16 @@ static int on_headers_complete(http_parser *parser) {
     return find_path(request);
 }
 
+/* Growing step by step would copy a large body several times, and leave holes of its size in
+ * memory. Whoever announces much and sends little costs nothing but addresses. */
+static bool reserve_body(struct http_request *request) {
+    size_t length = buffer_length(&request->body);
+
+    if (length < BODY_SMALL || length >= request->content_length)
+        return true;
+    return buffer_reserve(&request->body, (size_t)request->content_length - length) != NULL;
+}
+
 static int on_body(http_parser *parser, const char *bytes, size_t length) {
     struct http_request *request = of(parser);
 
@@ -165,7 +177,7 @@ static int on_body(http_parser *parser, const char *bytes, size_t length) {
         request->status = 413;
         return -1;
     }
-    if (buffer_append(&request->body, bytes, length) == 0)
+    if (reserve_body(request) && buffer_append(&request->body, bytes, length) == 0)
         return 0;
     request->status = 503;
     return -1;
