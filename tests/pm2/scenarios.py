@@ -360,6 +360,44 @@ def messages_of_actions(run):
 
 
 @scenario
+def restart_with_other_flags(run):
+    run("start", "surroundings.js", "-n", "a")
+    run("restart", "a", "--max-memory-restart", "300M", "--kill-timeout", "900")
+    run.see_fields("limits", run.home.process("a"))
+    run("restart", "a", "--namespace", "other")
+    run("restart", "a", "-n", "renamed")
+    run("start", "surroundings.js", "-n", "b", "--", "one")
+    run("restart", "b", "--", "two")
+    until(lambda: run.home.log("b").count("}\n") == 2, 10, "the second line")
+    run.see("arguments", run.surroundings("b")["args"])
+    run("reload", "surroundings.js")
+    run("stop", "surroundings.js")
+
+
+@scenario
+def several_at_once(run):
+    run("start", "idle.js", "crash.js", "--no-autorestart")
+    run("stop", "idle", "nope")
+    run("restart", "idle", "crash", settle=False)
+    run("delete", "crash", "0", "nope")
+
+
+@scenario
+def stopped_and_errored_ones(run):
+    run("start", "crash.js", "-n", "bad", "--max-restarts", "1", settle=False)
+    run.home.wait_status("bad", "errored")
+    run("start", "idle.js", "-n", "good", "-i", "2")
+    run("stop", "bad")
+    run("stop", "bad")
+    run("stop", "good")
+    run("reload", "good")
+    run("scale", "good", "3")
+    run("reset", "bad")
+    run("sendSignal", "SIGUSR2", "bad")
+    run("delete", "all")
+
+
+@scenario
 def scale(run):
     run("start", "idle.js", "-n", "a", "-i", "2")
     for count in ("2", "4", "1", "+2", "-1", "0", "x"):
