@@ -157,9 +157,9 @@ static int find_needs(struct needs *needs, struct host *host, const struct setti
 static void take_needs(struct app *app, const struct needs *needs) {
     app->identity = needs->identity;
     app->preload = needs->preload;
-    app->watch = needs->watch;
-    app->listeners.options.settings = app->settings;
-    app->listeners.options.watch = needs->watch;
+    if (needs->watch)
+        app->watch = needs->watch;
+    listener_set_change(&app->listeners, app->settings, needs->watch);
 }
 
 static bool same_text(const char *one, const char *other) {
@@ -176,8 +176,8 @@ int app_set_settings(struct app *app, struct settings *settings, char error[SETT
     if (!same_text(settings->listen, old->listen))
         app->inherited = NULL; /* it goes with the last worker that has it */
     app->settings = settings_ref(settings);
-    settings_unref(old);
     take_needs(app, &needs);
+    settings_unref(old);
     return 0;
 }
 

@@ -168,8 +168,8 @@ void app_close(struct app *app, void (*on_closed)(void *owner), void *owner);
 void app_kill(struct app *app);
 
 /* Workers to come go by these settings, the others by theirs until they have ended: whoever wants
- * to see them at work renews the slots. `instances` is not looked at (app_resize()), and a listener
- * that exists keeps its policy. 0, or as app_create() with nothing changed. */
+ * to see them at work renews the slots. The policy is another at once. `instances` is not looked at
+ * (app_resize()). 0, or as app_create() with nothing changed. */
 int app_set_settings(struct app *app, struct settings *settings, char error[SETTINGS_ERROR_MAX]);
 
 /* --- slots --- */
@@ -208,6 +208,11 @@ void app_renew_slot(struct app *app, uint32_t number, enum app_renewal how, uint
 
 /* Whether a slot is marked, or a renewal is under way. */
 bool app_is_renewing(const struct app *app);
+
+/* Writes to the worker's standard input, all or nothing, at most PIPE_BUF bytes. 0, UV_ENOENT,
+ * UV_ESRCH without a worker, UV_ENOTSUP where the host has no open_inputs, UV_E2BIG, UV_EAGAIN when
+ * the worker does not read, or what write(2) says. */
+int app_send(struct app *app, uint32_t number, const char *bytes, size_t length);
 
 /* The slot's counters back to 0, the restart rule's memory too. */
 void app_reset_slot(struct app *app, uint32_t number);

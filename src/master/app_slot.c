@@ -111,6 +111,14 @@ void app_reset_slot(struct app *app, uint32_t number) {
     slot->renewals = 0;
 }
 
+int app_send(struct app *app, uint32_t number, const char *bytes, size_t length) {
+    struct slot *slot = app_slot(app, number);
+
+    if (!slot)
+        return UV_ENOENT;
+    return slot->current ? child_send(slot->current, bytes, length) : UV_ESRCH;
+}
+
 /* --- starting --- */
 
 static int make_variables(struct slot *slot, struct text_list *variables) {

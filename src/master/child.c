@@ -5,6 +5,10 @@
 #include "master/dispatcher.h"
 #include "master/process_stats.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <unistd.h>
+
 void child_set_state(struct child *child, enum child_state state) {
     if (!child_state_allowed(child->state, state))
         return;
@@ -40,6 +44,14 @@ void child_serve(struct child *child, uint64_t now_ms) {
         if (member->listening)
             dispatcher_join(&member->listener->dispatcher, &member->member, now_ms);
     }
+}
+
+int child_send(struct child *child, const char *bytes, size_t length) {
+    if (child->input < 0)
+        return UV_ENOTSUP;
+    if (length > PIPE_BUF)
+        return UV_E2BIG;
+    return write(child->input, bytes, length) < 0 ? uv_translate_sys_error(errno) : 0;
 }
 
 void child_sample(struct child *child, uint64_t now_ms) {

@@ -150,7 +150,8 @@ struct child {
     uint64_t handles_answered;
     uv_timer_t timer; /* listen timeout; then the steps of draining */
     enum child_timer_step timer_step;
-    uint64_t drain_until_ms;      /* while the step is CHILD_TIMER_IDLE or CHILD_TIMER_ORPHANS */
+    uint64_t drain_until_ms; /* while the step is CHILD_TIMER_IDLE or CHILD_TIMER_ORPHANS */
+    int input; /* of ours, the end of its standard input that is written to; -1: none */
     struct output_source *output; /* NULL when it has our standard output itself, or it has ended */
     struct output_source *error;
     unsigned open_handles; /* what must be closed before the memory may go */
@@ -191,6 +192,9 @@ void child_said_ready(struct child *child);
 /* How it ended, for the log: "exited with code 1 after 80 ms". */
 #define CHILD_END_MAX 160
 void child_describe_end(const struct child *child, char text[CHILD_END_MAX]);
+
+/* As app_send(). */
+int child_send(struct child *child, const char *bytes, size_t length);
 
 /* Reads its processor time and memory. */
 void child_sample(struct child *child, uint64_t now_ms);

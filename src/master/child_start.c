@@ -20,6 +20,7 @@
 /* The descriptors that are opened for a start: ours on one side, the worker's on the other. */
 struct start_descriptors {
     int channel[2];
+    int input[2];
     int output[2];
     int error[2];
 };
@@ -32,6 +33,7 @@ static void close_pair(int pair[2], int side) {
 
 static void close_side(struct start_descriptors *descriptors, int side) {
     close_pair(descriptors->channel, side);
+    close_pair(descriptors->input, side);
     close_pair(descriptors->output, side);
     close_pair(descriptors->error, side);
 }
@@ -42,15 +44,28 @@ static int open_pipe(int pair[2]) {
     return fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0 ? uv_translate_sys_error(errno) : 0;
 }
 
+/* Ours is the end that is written to. */
+static int open_input(int pair[2]) {
+    int ends[2];
+
+    if (pipe2(ends, O_CLOEXEC) < 0)
+        return uv_translate_sys_error(errno);
+    pair[0] = ends[1];
+    pair[1] = ends[0];
+    return fcntl(pair[0], F_SETFL, O_NONBLOCK) < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
 static int open_descriptors(struct start_descriptors *descriptors,
                             const struct child_options *options) {
     int result = 0;
 
-    *descriptors = (struct start_descriptors){{-1, -1}, {-1, -1}, {-1, -1}};
+    *descriptors = (struct start_descriptors){{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}};
     if (options->language &&
         (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, descriptors->channel) < 0 ||
          fcntl(descriptors->channel[0], F_SETFL, O_NONBLOCK) < 0))
         result = uv_translate_sys_error(errno);
+    if (result == 0 && options->host->options.open_inputs)
+        result = open_input(descriptors->input);
     if (result == 0 && options->output)
         result = open_pipe(descriptors->output);
     if (result == 0 && options->output)
@@ -118,6 +133,8 @@ static unsigned keep_ends(const struct child *child, int kept[SPAWN_KEPT_MAX]) {
         return 0;
     if (child->has_channel)
         kept[count++] = child->channel.descriptor;
+    if (child->input >= 0)
+        kept[count++] = child->input;
     if (child->output)
         kept[count++] = child->output->descriptor;
     if (child->error)
@@ -139,7 +156,8 @@ static int run_program(struct child *child, const struct child_options *options,
                                          .preload = options->preload,
                                          .inherits_listener = options->inherits != NULL};
     struct spawn_options program = {.cwd = settings->cwd,
-                                    .input = options->host->null_input,
+                                    .input = descriptors->input[1] >= 0 ? descriptors->input[1]
+                                                                        : options->host->null_input,
                                     .output = descriptors->output[1],
                                     .error = descriptors->error[1],
                                     .channel = descriptors->channel[1],
@@ -218,6 +236,8 @@ static int start_handles(struct child *child, const struct child_options *option
     uv_timer_init(child->loop, &child->timer);
     child->timer.data = child;
     child->open_handles = 1;
+    child->input = descriptors->input[0];
+    descriptors->input[0] = -1;
     if (descriptors->channel[0] >= 0) {
         result = node_channel_start(&child->channel, child->loop, descriptors->channel[0],
                                     child->language->channel_events, child);
@@ -238,6 +258,9 @@ void child_close_timer(struct child *child) {
 void child_close_handles(struct child *child) {
     if (child->has_channel)
         node_channel_close(&child->channel, child_handle_closed);
+    if (child->input >= 0)
+        close(child->input);
+    child->input = -1;
     release_output(&child->output);
     release_output(&child->error);
     if (child->supervised)
@@ -261,6 +284,7 @@ static struct child *child_create(const struct child_options *options,
     child->loop = options->host->loop;
     child->slot = options->slot;
     child->serving = options->serving && !options->settings->wait_ready;
+    child->input = -1;
     child->started_ms = clock_ms();
     child->started_wall_ms = clock_wall_ms();
     host_worker_started(child->host);

@@ -63,6 +63,20 @@ void dispatcher_refresh(struct member *member) {
         policy_update(dispatcher->policy, member->slot, &candidate);
 }
 
+int dispatcher_set_policy(struct dispatcher *dispatcher, struct policy *policy, uint64_t now_ms) {
+    int result = policy_resize(policy, dispatcher->capacity);
+
+    if (result < 0)
+        return result;
+    policy_destroy(dispatcher->policy);
+    dispatcher->policy = policy;
+    for (uint32_t slot = 0; slot < dispatcher->capacity; slot++)
+        if (dispatcher->seats[slot])
+            dispatcher_refresh(dispatcher->seats[slot]);
+    dispatcher_run(dispatcher, now_ms);
+    return 0;
+}
+
 static void need_tick(struct dispatcher *dispatcher) {
     if (dispatcher->ticking)
         return;

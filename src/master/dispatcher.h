@@ -85,6 +85,11 @@ struct dispatcher {
 void dispatcher_init(struct dispatcher *dispatcher, struct policy *policy,
                      const struct dispatcher_events *events, void *owner);
 
+/* Takes over `policy` in the place of the one before, which is destroyed; it decides from now on,
+ * about the clients that wait, too. 0, or UV_ENOMEM with nothing changed and `policy` the caller's.
+ */
+int dispatcher_set_policy(struct dispatcher *dispatcher, struct policy *policy, uint64_t now_ms);
+
 /* Closes the clients that still wait. No member may be joined any more. */
 void dispatcher_clear(struct dispatcher *dispatcher);
 

@@ -36,6 +36,9 @@ struct host_options {
      * ends when we are killed: they finish their connections, and print up to a pipe's length. */
     bool keep_channels;
 
+    /* A worker's standard input is a pipe that app_send() writes to; else it is empty. */
+    bool open_inputs;
+
     /* A reload puts its first new worker into the rotation only when it has lived for min_uptime:
      * one that dies sooner leaves the old one serving. */
     bool prove_reloads;

@@ -189,6 +189,37 @@ int listener_set_open(struct listener_set *set, const struct child_listen_reques
     return result < 0 ? result : create(set, request, ret_listener);
 }
 
+/* --- other settings --- */
+
+static void change_policy(struct listener_set *set, struct listener *listener,
+                          const char *specification) {
+    struct policy *policy;
+
+    if (listener->shared || listener->finished || policy_find(specification)->shared ||
+        policy_create(&policy, specification, set->seed++) < 0)
+        return;
+    if (dispatcher_set_policy(&listener->dispatcher, policy, clock_ms()) < 0) {
+        policy_destroy(policy);
+        return;
+    }
+    /* Of members that come: what those that are there have open nobody has counted. */
+    listener->wants_cookies =
+        policy->type->needs_open && set->options.watch && listener->key.kind == LISTENER_TCP;
+}
+
+void listener_set_change(struct listener_set *set, const struct settings *settings,
+                         struct connection_watch *watch) {
+    const struct settings *before = set->options.settings;
+
+    set->options.settings = settings;
+    if (watch)
+        set->options.watch = watch;
+    if (!before || strcmp(before->policy, settings->policy) == 0)
+        return;
+    LIST_EACH(node, following, &set->listeners)
+        change_policy(set, LIST_ENTRY(node, struct listener, in_set), settings->policy);
+}
+
 /* --- closing --- */
 
 static void on_listener_closed(void *owner, struct listener *listener) {

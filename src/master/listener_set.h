@@ -40,6 +40,12 @@ struct listener *listener_set_find(struct listener_set *set, const struct listen
 int listener_set_open(struct listener_set *set, const struct child_listen_request *request,
                       struct listener **ret_listener);
 
+/* The settings are others from now on, and so is the policy of the listeners that are there, but
+ * for those that are shared, or would be. A watch is kept once there is one, for it knows members.
+ */
+void listener_set_change(struct listener_set *set, const struct settings *settings,
+                         struct connection_watch *watch);
+
 /* A member is going to be freed: its connections are followed no more. */
 void listener_set_forget(struct listener_set *set, struct member *member);
 

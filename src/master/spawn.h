@@ -14,7 +14,7 @@
 /* What the worker's channel is called there, as NODE_CHANNEL_FD says. */
 #define SPAWN_CHANNEL_DESCRIPTOR 3
 
-#define SPAWN_KEPT_MAX 3
+#define SPAWN_KEPT_MAX 4
 
 struct spawn_options {
     char *const *arguments;   /* the program's path first; ends with NULL */

@@ -4,6 +4,7 @@
 #include "component/app_rig.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -100,6 +101,65 @@ static void test_the_watch_is_started_for_the_first_policy_that_needs_it(void **
     assert_int_not_equal(rig.host.watch_part, HOST_PART_UNTRIED);
     assert_true(rig.app->watch ==
                 (rig.host.watch_part == HOST_PART_READY ? &rig.host.watch : NULL));
+}
+
+static void test_another_policy_is_the_listeners_at_once(void **state) {
+    struct settings *settings;
+    const struct listener *listener;
+
+    (void)state;
+    rig_create(rig_node("server.js", RIG_SERVER, 2));
+    app_start(rig.app);
+    LOOP_UNTIL(rig_count_ready(rig.app) == 2);
+    listener = LIST_ENTRY(rig.app->listeners.listeners.next, struct listener, in_set);
+    assert_string_equal(listener->dispatcher.policy->type->name, "node");
+    settings = rig_settings("server.js", 2);
+    assert_int_equal(settings_set_text(&settings->policy, "least"), 0);
+    rig_change(settings);
+    assert_string_equal(listener->dispatcher.policy->type->name, "least");
+    close(rig_connect());
+    rig_renew_all(APP_RELOAD, 1);
+    LOOP_UNTIL(rig.renewal_count == 2);
+    settings = rig_settings("server.js", 2);
+    assert_int_equal(settings_set_text(&settings->policy, "random"), 0);
+    rig_change(settings);
+    assert_string_equal(listener->dispatcher.policy->type->name, "random");
+    close(rig_connect());
+    rig_renew_all(APP_RELOAD, 2);
+    LOOP_UNTIL(rig.renewal_count == 4);
+}
+
+static int set_up_inputs(void **state) {
+    return rig_set_up_with(state, (struct host_options){.open_inputs = true});
+}
+
+static void test_a_line_reaches_the_workers_standard_input(void **state) {
+    char large[PIPE_BUF + 1];
+    int result = 0;
+
+    (void)state;
+    rig_create(rig_shell("read code\nexit $code\n", 1));
+    assert_int_equal(app_send(rig.app, 0, "7\n", 2), UV_ESRCH);
+    assert_int_equal(app_send(rig.app, 1, "7\n", 2), UV_ENOENT);
+    app_start(rig.app);
+    assert_int_equal(app_send(rig.app, 0, "7\n", 2), 0);
+    LOOP_UNTIL(rig_status(0).exit_code == 7);
+    rig_change(rig_shell(SLEEPS, 1));
+    app_stop(rig.app);
+    LOOP_UNTIL(rig_is(0, APP_STOPPED));
+    app_start(rig.app);
+    memset(large, 'x', sizeof large);
+    assert_int_equal(app_send(rig.app, 0, large, sizeof large), UV_E2BIG);
+    while (result == 0) /* it does not read */
+        result = app_send(rig.app, 0, large, PIPE_BUF);
+    assert_int_equal(result, UV_EAGAIN);
+}
+
+static void test_without_that_option_there_is_no_input(void **state) {
+    (void)state;
+    rig_create(rig_shell(SLEEPS, 1));
+    app_start(rig.app);
+    assert_int_equal(app_send(rig.app, 0, "7\n", 2), UV_ENOTSUP);
 }
 
 /* --- a host that is killed --- */
@@ -270,6 +330,10 @@ int main(void) {
         RIG_TEST(nothing_ticks_while_there_is_no_worker),
         RIG_TEST(figures_are_read_when_somebody_asks),
         RIG_TEST(the_watch_is_started_for_the_first_policy_that_needs_it),
+        RIG_TEST(another_policy_is_the_listeners_at_once),
+        cmocka_unit_test_setup_teardown(test_a_line_reaches_the_workers_standard_input,
+                                        set_up_inputs, rig_tear_down),
+        RIG_TEST(without_that_option_there_is_no_input),
         KILLED_TEST(a_worker_finishes_its_connections_when_its_master_is_killed),
         KILLED_TEST(a_worker_whose_channel_is_not_kept_ends_with_its_master),
         cmocka_unit_test_setup_teardown(test_a_kept_channel_hides_no_end, set_up_keeping,

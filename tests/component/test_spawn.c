@@ -152,6 +152,21 @@ static void test_the_channel_may_have_its_number_already(void **state) {
     }
 }
 
+/* Whatever numbers they have here: those that others are placed at, in this test. */
+static void test_descriptors_to_be_kept_are_behind_the_channel(void **state) {
+    struct spawn_options options = defaults();
+
+    (void)state;
+    options.kept[0] = null;
+    options.kept[1] = ends[0];
+    options.kept_count = 2;
+    run(&options);
+    expect("descriptors 0 1 2 3 4\n");
+    options.channel = null;
+    run(&options);
+    expect("descriptors 0 1 2 3 4 5\n");
+}
+
 static void test_without_output_ours_is_inherited(void **state) {
     struct spawn_options options = defaults();
     int saved = fcntl(STDOUT_FILENO, F_DUPFD_CLOEXEC, 40);
@@ -275,6 +290,7 @@ int main(int argc, char **argv) {
         TEST(a_worker_gets_its_output_and_environment),
         TEST(exactly_the_descriptors_that_are_meant),
         TEST(the_channel_may_have_its_number_already),
+        TEST(descriptors_to_be_kept_are_behind_the_channel),
         TEST(without_output_ours_is_inherited),
         TEST(the_descriptor_limit_is_what_was_asked),
         TEST(signals_are_those_of_a_fresh_program),

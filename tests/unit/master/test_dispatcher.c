@@ -302,6 +302,38 @@ static void test_a_successor_takes_the_seat_and_the_old_one_finishes(void **stat
     assert_int_equal(new->member.unacknowledged, 2);
 }
 
+/* One that goes by open connections finds the worker with the fewest among those that are there. */
+static void test_another_policy_decides_at_once_about_who_is_there(void **state) {
+    struct rig_policy *spy = rig_policy_create("least");
+    struct rig_worker *busy = rig_worker_join(&rig, &rig_inline, 0, 8);
+    struct rig_worker *idle = rig_worker_join(&rig, &rig_inline, 5, 8);
+
+    (void)state;
+    busy->member.open = 4;
+    idle->member.open = 1;
+    assert_int_equal(dispatcher_set_policy(&rig.dispatcher, &spy->policy, rig.now_ms), 0);
+    rig.spy = spy;
+    assert_int_equal(spy->seen[0].open, 4);
+    assert_int_equal(spy->seen[5].open, 1);
+    rig_add(&rig, 3);
+    assert_int_equal(idle->member.handed_total, 3);
+    assert_int_equal(busy->member.handed_total, 0);
+}
+
+static void test_another_policy_takes_those_that_wait(void **state) {
+    struct rig_policy *spy = rig_policy_create("random");
+    struct rig_worker *worker;
+
+    (void)state;
+    rig_add(&rig, 2);
+    worker = rig_worker_join(&rig, &rig_inline, 0, 1);
+    assert_int_equal(dispatcher_set_policy(&rig.dispatcher, &spy->policy, rig.now_ms), 0);
+    rig.spy = spy;
+    rig_acknowledge(&rig, worker, 0);
+    assert_int_equal(rig_handed(worker, 0)->cookie, 2);
+    assert_true(spy->picks > 0);
+}
+
 static void test_an_accept_worker_that_leaves_gives_back_what_it_has_not_received(void **state) {
     struct rig_worker *old = rig_worker_join(&rig, &rig_accept, 0, 4);
     struct rig_worker *new;
@@ -682,6 +714,8 @@ int main(void) {
         TEST(a_dead_accept_worker_loses_only_what_it_received),
         TEST(each_worker_dead_in_turn_all_but_one_and_all),
         TEST(a_successor_takes_the_seat_and_the_old_one_finishes),
+        TEST(another_policy_decides_at_once_about_who_is_there),
+        TEST(another_policy_takes_those_that_wait),
         TEST(an_accept_worker_that_leaves_gives_back_what_it_has_not_received),
         TEST(to_join_or_leave_twice_is_harmless),
         TEST(a_shared_member_is_never_a_candidate),

@@ -132,6 +132,100 @@ static void test_filtered_prefixes_are_left_out(void **state) {
     unsetenv("TEST_C");
 }
 
+static void set(struct text_list *list, const char *name, const char *value) {
+    assert_int_equal(text_list_set_variable(list, name, value), 0);
+}
+
+/* The base, then the settings' variables, then the owner's, and what the master says last. */
+static void test_what_is_nearer_to_the_worker_goes_over_the_rest(void **state) {
+    struct text_list variables = {.items = NULL};
+    struct environment_options options = {
+        .variables = &variables, .socket_name = "s", .token = "t", .slot = 2, .serial = 1};
+    struct settings settings;
+    struct text_list list;
+
+    (void)state;
+    settings_init(&settings);
+    options.settings = &settings;
+    set(&settings.environment, "COLOR", "red");
+    set(&settings.environment, "SHAPE", "round");
+    set(&settings.environment, "SIZE", "large");
+    set(&settings.env, "SHAPE", "square");
+    set(&settings.env, "SIZE", "small");
+    set(&settings.env, "BATON_SLOT", "7");
+    set(&variables, "SIZE", "none");
+    setenv("TEST_OURS", "1", 1);
+    assert_int_equal(environment_create(&list, &options), 0);
+    assert_string_equal(find(&list, "COLOR"), "red");
+    assert_string_equal(find(&list, "SHAPE"), "square");
+    assert_string_equal(find(&list, "SIZE"), "none");
+    assert_string_equal(find(&list, "BATON_SLOT"), "2");
+    assert_null(find(&list, "TEST_OURS"));
+    unsetenv("TEST_OURS");
+    text_list_clear(&list);
+    text_list_clear(&variables);
+    settings_clear(&settings);
+}
+
+static void test_the_slot_is_told_by_the_names_that_were_asked_for(void **state) {
+    struct settings settings;
+    struct text_list list;
+
+    (void)state;
+    settings_init(&settings);
+    settings.port = 3000;
+    assert_int_equal(settings_set_text(&settings.instance_var, "WHICH"), 0);
+    assert_int_equal(settings_set_text(&settings.increment_var, "PORT"), 0);
+    list = create(&settings, false);
+    assert_string_equal(find(&list, "WHICH"), "3");
+    assert_null(find(&list, "NODE_APP_INSTANCE"));
+    assert_string_equal(find(&list, "PORT"), "3003");
+    text_list_clear(&list);
+    set(&settings.env, "COLOR", "red");
+    assert_int_equal(settings_set_text(&settings.increment_var, "COLOR"), 0);
+    list = create(&settings, false);
+    assert_string_equal(find(&list, "COLOR"), "red"); /* no number */
+    assert_string_equal(find(&list, "PORT"), "3000");
+    text_list_clear(&list);
+    settings_clear(&settings);
+}
+
+/* Of all that is inherited nothing, but what is asked for by name. */
+static void test_an_empty_prefix_filters_the_base_alone(void **state) {
+    struct settings settings;
+    struct text_list list;
+
+    (void)state;
+    settings_init(&settings);
+    assert_int_equal(text_list_add(&settings.filter_env, ""), 0);
+    set(&settings.env, "TEST_ASKED", "1");
+    setenv("TEST_INHERITED", "1", 1);
+    list = create(&settings, false);
+    assert_null(find(&list, "TEST_INHERITED"));
+    assert_null(find(&list, "PATH"));
+    assert_string_equal(find(&list, "TEST_ASKED"), "1");
+    unsetenv("TEST_INHERITED");
+    text_list_clear(&list);
+    settings_clear(&settings);
+}
+
+static void test_the_preload_library_stands_behind_the_apps_own(void **state) {
+    struct environment_options options = {
+        .socket_name = "s", .token = "t", .preload = "/lib/ours.so"};
+    struct settings settings;
+    struct text_list list;
+
+    (void)state;
+    settings_init(&settings);
+    options.settings = &settings;
+    set(&settings.environment, "LD_PRELOAD", "/lib/one.so");
+    set(&settings.env, "LD_PRELOAD", "/lib/two.so");
+    assert_int_equal(environment_create(&list, &options), 0);
+    assert_string_equal(find(&list, "LD_PRELOAD"), "/lib/two.so:/lib/ours.so");
+    text_list_clear(&list);
+    settings_clear(&settings);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_worker_learns_where_the_master_is),
@@ -139,6 +233,10 @@ int main(void) {
         cmocka_unit_test(test_what_our_own_parent_set_is_replaced),
         cmocka_unit_test(test_all_else_is_passed_on),
         cmocka_unit_test(test_filtered_prefixes_are_left_out),
+        cmocka_unit_test(test_what_is_nearer_to_the_worker_goes_over_the_rest),
+        cmocka_unit_test(test_the_slot_is_told_by_the_names_that_were_asked_for),
+        cmocka_unit_test(test_an_empty_prefix_filters_the_base_alone),
+        cmocka_unit_test(test_the_preload_library_stands_behind_the_apps_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
