@@ -247,10 +247,10 @@ static void unlink_socket(const struct control *control) {
 }
 
 static void release(struct control *control) {
-    if (control->listener >= 0) {
+    if (control->path)
         unlink_socket(control);
+    if (control->listener >= 0)
         close(control->listener);
-    }
     control->listener = -1;
     free(control->path);
     control->path = NULL;
@@ -333,7 +333,8 @@ void control_close(struct control *control, void (*on_closed)(void *owner)) {
     control->handles = 3;
     uv_close((uv_handle_t *)&control->listening, on_own_closed);
     release(control);
-    event_stream_close_all(&control->streams);
+    while (event_stream_end_first(&control->streams))
+        ;
     uv_timer_start(&control->pause, on_grace_over, GRACE_MS, 0);
     http_server_drain(&control->http, on_drained);
 }

@@ -117,11 +117,14 @@ void event_stream_close(struct event_stream *stream) {
     destroy(stream);
 }
 
-void event_stream_close_all(struct list *streams) {
-    while (!list_empty(streams)) {
-        struct event_stream *stream = LIST_ENTRY(streams->next, struct event_stream, node);
+bool event_stream_end_first(struct list *streams) {
+    struct list *node = list_pop_front(streams);
+    struct event_stream *stream;
 
-        http_stream_end(stream->http, NULL, 0);
-        on_gone(stream);
-    }
+    if (!node)
+        return false;
+    stream = LIST_ENTRY(node, struct event_stream, node);
+    http_stream_end(stream->http, NULL, 0);
+    on_gone(stream);
+    return true;
 }

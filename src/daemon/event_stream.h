@@ -36,7 +36,8 @@ void event_stream_send_text(struct event_stream *stream, const char *text, size_
 /* Ends and frees it; what was sent still goes out. `gone` is not called. */
 void event_stream_close(struct event_stream *stream);
 
-/* For control_close(): ends all streams of a list, and tells their owners that they are gone. */
-void event_stream_close_all(struct list *streams);
+/* For control_close(): ends the first of a list of streams, and tells its owner that it is gone.
+ * False when there is none. */
+bool event_stream_end_first(struct list *streams);
 
 #endif

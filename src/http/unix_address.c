@@ -29,7 +29,7 @@ int unix_address_set(struct sockaddr_un *address, const char *path, int *ret_dir
     memset(address, 0, sizeof *address);
     address->sun_family = AF_UNIX;
     if (strlen(path) < room) {
-        strcpy(address->sun_path, path);
+        memcpy(address->sun_path, path, strlen(path));
         *ret_directory = -1;
         return 0;
     }
