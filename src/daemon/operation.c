@@ -61,6 +61,16 @@ int operation_add(struct operation *operation, uint32_t pm_id, const char *name,
     return 0;
 }
 
+int operation_show(struct operation *operation, uint32_t pm_id) {
+    int result = operation_add(operation, pm_id, "", OPERATION_STOPPED, 0);
+
+    if (result == 0) {
+        operation->items[operation->count - 1].over = true;
+        operation->over++;
+    }
+    return result;
+}
+
 /* --- the end --- */
 
 static void on_timer_closed(uv_handle_t *handle) {

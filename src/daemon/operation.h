@@ -74,6 +74,9 @@ void operation_warn(struct operation *operation, const char *sentence);
 int operation_add(struct operation *operation, uint32_t pm_id, const char *name,
                   enum operation_goal goal, uint64_t limit_ms);
 
+/* One process more that only is in the answer. 0 or UV_ENOMEM. */
+int operation_show(struct operation *operation, uint32_t pm_id);
+
 /* All processes were added and asked. It may be over, and gone, when this returns. */
 void operation_begin(struct operation *operation);
 

@@ -1,0 +1,332 @@
+/* The daemon's life; daemon.h has the happy path. Its end: the fleet stops every app, then whatever
+ * has a handle is closed, and the loop runs out. */
+#include "daemon/daemon.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "daemon/daemon_internal.h"
+#include "daemon/home.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SAVE_DELAY_MS 20
+#define LOG_SIZE_MAX  (10u * 1024 * 1024)
+#define LOG_KEEP      5
+#define SENTENCE_MAX  1024
+
+static const int signal_numbers[DAEMON_SIGNALS] = {SIGINT, SIGTERM, SIGUSR2, SIGHUP};
+
+/* --- what it says --- */
+
+static void write_log(void *owner, const char *line) {
+    struct daemon *daemon = owner;
+    char text[SENTENCE_MAX + 32];
+    time_t now = time(NULL);
+    struct tm parts;
+    size_t length;
+
+    localtime_r(&now, &parts);
+    length = strftime(text, sizeof text, "%Y-%m-%dT%H:%M:%S ", &parts);
+    length += (size_t)snprintf(text + length, sizeof text - length, "%s", line);
+    if (length > sizeof text - 2)
+        length = sizeof text - 2;
+    text[length++] = '\n';
+    log_file_write(&daemon->log, text, length, clock_ms());
+    if (!daemon->options->background && write(STDERR_FILENO, text, length) < 0)
+        return; /* whoever read it is gone; the file has it */
+}
+
+/* To whoever started us, and only once. */
+static void tell_starter(struct daemon *daemon, const char *sentence) {
+    int descriptor = daemon->ready_descriptor;
+
+    if (descriptor < 0)
+        return;
+    daemon->ready_descriptor = -1;
+    if (write(descriptor, sentence, strlen(sentence)) < 0)
+        log_debug("nobody waits for our start any more");
+    close(descriptor);
+}
+
+static int fail(struct daemon *daemon, const char *sentence) {
+    if (daemon->ready_descriptor < 0)
+        log_error("%s", sentence);
+    tell_starter(daemon, sentence);
+    return 1;
+}
+
+/* --- what is saved --- */
+
+static void on_saved(void *owner, int result) {
+    struct daemon *daemon = owner;
+
+    if (result < 0)
+        log_error("the list of apps cannot be saved in %s: %s", daemon->home, uv_strerror(result));
+}
+
+static void on_save_due(uv_timer_t *timer) {
+    struct daemon *daemon = timer->data;
+    json_t *saved = fleet_save(&daemon->fleet);
+
+    /* Nothing is left because it was deleted. */
+    if (saved && state_saver_save(&daemon->saver, saved, true) < 0)
+        log_error("the list of apps cannot be saved: memory is out");
+    json_decref(saved);
+}
+
+static void on_changed(void *owner) {
+    struct daemon *daemon = owner;
+
+    if (!daemon->ending && !uv_is_active((uv_handle_t *)&daemon->save_timer))
+        uv_timer_start(&daemon->save_timer, on_save_due, SAVE_DELAY_MS, 0);
+}
+
+static void on_process(void *owner, struct record *record, uint32_t slot) {
+    daemon_announce_process(owner, record, slot);
+}
+
+static void on_line(void *owner, struct record *record, const struct log_line *line) {
+    daemon_announce_line(owner, record, line);
+}
+
+static const struct fleet_events fleet_events = {
+    .changed = on_changed, .process = on_process, .line = on_line};
+
+/* What ran when a daemon before us ended without being told to by a person. */
+static void restore(struct daemon *daemon, const char *name) {
+    char error[STATE_FILE_ERROR_MAX] = "";
+    char path[HOME_FILE_MAX];
+    enum state_file_source source;
+    json_t *saved = NULL;
+    struct operation *operation;
+    size_t added;
+
+    if (home_file(daemon->home, name, path, sizeof path) < 0)
+        return;
+    if (state_file_read(path, &saved, &source, error) < 0)
+        log_error("%s", error);
+    else if (error[0])
+        log_warning("%s; the copy that was saved before it is used", error);
+    operation = json_array_size(saved) > 0 ? fleet_operation(&daemon->fleet, NULL) : NULL;
+    if (operation) {
+        added = fleet_restore(&daemon->fleet, saved, operation);
+        log_info("%zu app%s of %s started again", added, added == 1 ? "" : "s", path);
+    }
+    json_decref(saved);
+}
+
+/* --- the end --- */
+
+static void on_host_closed(void *owner) {
+    struct daemon *daemon = owner;
+
+    for (size_t i = 0; i < DAEMON_SIGNALS; i++)
+        uv_close((uv_handle_t *)&daemon->signals[i], NULL);
+    uv_close((uv_handle_t *)&daemon->save_timer, NULL);
+}
+
+static void on_control_closed(void *owner) {
+    struct daemon *daemon = owner;
+
+    notify_close(&daemon->notify, NULL, NULL);
+    state_saver_close(&daemon->saver, NULL);
+    host_close(&daemon->host, on_host_closed, daemon);
+}
+
+static void on_fleet_closed(void *owner) {
+    struct daemon *daemon = owner;
+
+    if (daemon->ending_survivors)
+        survivors_end_close(&daemon->survivors_end, NULL);
+    daemon->ending_survivors = false;
+    control_answer_finish(daemon->kill_answer, 200, json_object());
+    daemon->kill_answer = NULL;
+    daemon_end_followers(daemon);
+    control_close(&daemon->control, on_control_closed);
+}
+
+void daemon_end(struct daemon *daemon) {
+    if (daemon->ending)
+        return;
+    daemon->ending = true;
+    uv_timer_stop(&daemon->save_timer);
+    log_info("stopping every app, then the daemon");
+    notify_stopping(&daemon->notify, "stopping every app");
+    fleet_close(&daemon->fleet, on_fleet_closed);
+}
+
+static void on_signal(uv_signal_t *signal, int number) {
+    struct daemon *daemon = signal->data;
+
+    if (number == SIGINT || number == SIGTERM) {
+        daemon_end(daemon);
+    } else if (number == SIGUSR2) {
+        log_file_reopen(&daemon->log, clock_ms());
+        LIST_EACH(node, following, &daemon->fleet.records)
+            app_log_reopen(&LIST_ENTRY(node, struct record, in_fleet)->log);
+    }
+}
+
+/* --- the beginning --- */
+
+static int start_signals(struct daemon *daemon) {
+    int result = 0;
+
+    for (size_t i = 0; i < DAEMON_SIGNALS && result == 0; i++) {
+        result = uv_signal_init(&daemon->loop, &daemon->signals[i]);
+        daemon->signals[i].data = daemon;
+        if (result == 0)
+            result = uv_signal_start(&daemon->signals[i], on_signal, signal_numbers[i]);
+    }
+    uv_timer_init(&daemon->loop, &daemon->save_timer);
+    daemon->save_timer.data = daemon;
+    return result;
+}
+
+static int start_log(struct daemon *daemon) {
+    char path[HOME_FILE_MAX];
+    struct log_file_options options = {
+        .loop = &daemon->loop, .path = path, .max_size = LOG_SIZE_MAX, .keep = LOG_KEEP};
+    int result = home_file(daemon->home, HOME_LOG, path, sizeof path);
+
+    if (result == 0)
+        result = log_file_init(&daemon->log, &options, clock_ms());
+    if (result == 0)
+        log_set_sink(write_log, daemon);
+    return result;
+}
+
+/* Nothing of the terminal that we were started from is kept. */
+static void leave_terminal(void) {
+    int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+    if (null < 0)
+        return;
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO);
+    dup2(null, STDERR_FILENO);
+    if (null > STDERR_FILENO)
+        close(null);
+    if (chdir("/") < 0)
+        return; /* then a file system stays busy, no more */
+}
+
+static void on_survivors_ended(void *owner, size_t failed) {
+    struct daemon *daemon = owner;
+
+    if (failed > 0)
+        log_warning("%zu workers of the daemon before this one could not be ended", failed);
+    daemon->ending_survivors = false;
+    survivors_end_close(&daemon->survivors_end, NULL);
+}
+
+/* They have finished nothing yet, and get no clients any more. */
+static void end_survivors(struct daemon *daemon) {
+    struct survivors survivors;
+
+    if (survivors_find(&survivors, daemon->home) < 0 || survivors.count == 0)
+        return;
+    log_info("%zu workers of the daemon before this one are ended", survivors.count);
+    daemon->ending_survivors =
+        survivors_end_start(&daemon->survivors_end, &daemon->loop, daemon->home, &survivors,
+                            on_survivors_ended, daemon) == 0;
+    survivors_clear(&survivors);
+}
+
+static int start_parts(struct daemon *daemon) {
+    struct host_options options = {
+        .loop = &daemon->loop, .keep_channels = true, .prove_reloads = true};
+    char path[HOME_FILE_MAX];
+    int result = host_start(&daemon->host, &options);
+
+    if (result == 0)
+        result = fleet_start(&daemon->fleet, &daemon->host, daemon->home, &fleet_events, daemon);
+    if (result == 0)
+        result = home_file(daemon->home, HOME_STATE, path, sizeof path);
+    if (result == 0)
+        result = state_saver_start(&daemon->saver, &daemon->loop, path, on_saved, daemon);
+    if (result == 0)
+        result = start_signals(daemon);
+    if (result == 0)
+        result =
+            control_start(&daemon->control, &daemon->loop, daemon->home, daemon_routes, daemon);
+    if (result == 0)
+        result = notify_start(&daemon->notify, &daemon->loop);
+    return result;
+}
+
+static int begin(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
+    char path[HOME_FILE_MAX];
+    char error[HOME_ERROR_MAX];
+    pid_t holder = 0;
+    int result = home_create(daemon->home, error);
+
+    if (result < 0) {
+        snprintf(sentence, SENTENCE_MAX, "%s", error);
+        return result;
+    }
+    result = home_file(daemon->home, HOME_LOCK, path, sizeof path);
+    if (result == 0)
+        result = lock_take(&daemon->lock, path, &holder);
+    if (result == UV_EEXIST)
+        snprintf(sentence, SENTENCE_MAX, "a daemon has %.512s already (process %d)", daemon->home,
+                 (int)holder);
+    else if (result < 0)
+        snprintf(sentence, SENTENCE_MAX, "%.512s: %s", path, uv_strerror(result));
+    return result;
+}
+
+static void run(struct daemon *daemon) {
+    home_remove_pids(daemon->home);
+    end_survivors(daemon);
+    restore(daemon, HOME_STATE);
+    if (daemon->options->resurrect)
+        restore(daemon, HOME_DUMP);
+    log_info("version " BATON_VERSION " serves %s as process %d", daemon->home, (int)getpid());
+    notify_ready(&daemon->notify, "ready");
+    tell_starter(daemon, "ready\n");
+    uv_run(&daemon->loop, UV_RUN_DEFAULT);
+    log_info("ended");
+}
+
+int daemon_run(const struct daemon_options *options) {
+    struct daemon daemon = {.options = options,
+                            .home = options->home,
+                            .ready_descriptor = options->ready_descriptor,
+                            .started_ms = clock_ms()};
+    char sentence[SENTENCE_MAX];
+    char path[HOME_FILE_MAX];
+    int result;
+
+    list_init(&daemon.followers);
+    if (options->ready_descriptor >= 0)
+        fcntl(options->ready_descriptor, F_SETFD, FD_CLOEXEC);
+    if (begin(&daemon, sentence) < 0)
+        return fail(&daemon, sentence);
+    if (options->background)
+        leave_terminal();
+    result = uv_loop_init(&daemon.loop);
+    if (result == 0)
+        result = start_log(&daemon);
+    if (result == 0)
+        result = start_parts(&daemon);
+    if (result < 0) {
+        snprintf(sentence, sizeof sentence, "the daemon cannot start in %.512s: %s", options->home,
+                 uv_strerror(result));
+        return fail(&daemon, sentence);
+    }
+    run(&daemon);
+    uv_loop_close(&daemon.loop);
+    log_set_sink(NULL, NULL);
+    log_file_clear(&daemon.log);
+    if (home_file(options->home, HOME_LOCK, path, sizeof path) == 0)
+        lock_release(&daemon.lock, path);
+    return 0;
+}

@@ -1,0 +1,24 @@
+/* The daemon: one for each home, with any number of apps, commanded by the control API.
+ *
+ * The happy path: daemon_run() makes the home, takes the lock, opens the control socket, starts
+ * what the state file says ran before a crash, says that it is ready, and runs the loop until a
+ * client or a signal ends it; then every app is stopped, in order. It can fail when another daemon
+ * has the home, or the home or the socket cannot be used: one sentence, to whoever started it.
+ *
+ * SIGINT and SIGTERM end it; SIGUSR2 opens the log files anew, SIGHUP is ignored. */
+#ifndef BATON_DAEMON_DAEMON_H
+#define BATON_DAEMON_DAEMON_H
+
+#include <stdbool.h>
+
+struct daemon_options {
+    const char *home;     /* absolute; config/home.h says which */
+    int ready_descriptor; /* gets "ready\n" or a sentence, and is closed; -1: none */
+    bool background; /* nothing of the terminal is kept, and the daemon's log is its only word */
+    bool resurrect;  /* start what is in the dump, too */
+};
+
+/* The exit code: 0 after it was told to end, 1 when it could not begin. */
+int daemon_run(const struct daemon_options *options);
+
+#endif

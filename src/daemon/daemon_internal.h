@@ -1,0 +1,79 @@
+/* What the files of the daemon share: daemon.c has its life, routes.c what it reads out, actions.c
+ * what it is told to do, followers.c who listens to events. For them alone. */
+#ifndef BATON_DAEMON_DAEMON_INTERNAL_H
+#define BATON_DAEMON_DAEMON_INTERNAL_H
+
+#include "daemon/control.h"
+#include "daemon/control_reply.h"
+#include "daemon/daemon.h"
+#include "daemon/event_stream.h"
+#include "daemon/fleet.h"
+#include "daemon/lock.h"
+#include "daemon/log_file.h"
+#include "daemon/notify.h"
+#include "daemon/state_file.h"
+#include "daemon/survivors.h"
+#include "master/host.h"
+
+#include <limits.h>
+#include <uv.h>
+
+#define DAEMON_SIGNALS 4
+
+struct daemon {
+    const struct daemon_options *options;
+    const char *home;
+    uv_loop_t loop;
+    struct host host;
+    struct fleet fleet;
+    struct control control;
+    struct notify notify;
+    struct lock lock;
+    struct state_saver saver;
+    int ready_descriptor;  /* as in the options, until it was told */
+    uv_timer_t save_timer; /* collects changes that come together */
+    struct log_file log;
+    uv_signal_t signals[DAEMON_SIGNALS];
+    struct list followers; /* struct follower.node */
+    struct survivors_end survivors_end;
+    bool ending_survivors;
+    bool ending;
+    uint64_t started_ms;
+    struct control_answer *kill_answer; /* of whoever told us to end */
+};
+
+/* The routing table, whose owner is the daemon. */
+extern const struct control_route daemon_routes[];
+
+/* --- daemon.c --- */
+
+/* Stops everything, then the loop. Harmless when it ends already. */
+void daemon_end(struct daemon *daemon);
+
+/* --- selections from requests, routes.c --- */
+
+/* What `targets` of the body, or `target` of the query, means; all processes when there is none and
+ * `all_by_default`. False when that is nothing or nonsense, which the client has been told. */
+bool daemon_select(struct daemon *daemon, struct control_request *request, bool all_by_default,
+                   struct fleet_selection *selection);
+
+/* --- actions.c --- */
+
+void daemon_on_apps(void *owner, struct control_request *request);
+void daemon_on_action(void *owner, struct control_request *request);
+void daemon_on_save(void *owner, struct control_request *request);
+void daemon_on_resurrect(void *owner, struct control_request *request);
+void daemon_on_clear_dump(void *owner, struct control_request *request);
+void daemon_on_reopen_logs(void *owner, struct control_request *request);
+void daemon_on_kill(void *owner, struct control_request *request);
+
+/* --- followers.c --- */
+
+void daemon_on_events(void *owner, struct control_request *request);
+void daemon_on_logs(void *owner, struct control_request *request);
+void daemon_announce_process(struct daemon *daemon, struct record *record, uint32_t slot);
+void daemon_announce_line(struct daemon *daemon, struct record *record,
+                          const struct log_line *line);
+void daemon_end_followers(struct daemon *daemon);
+
+#endif

@@ -1,0 +1,466 @@
+#include "daemon/fleet.h"
+
+#include "base/log.h"
+#include "daemon/process_json.h"
+#include "daemon/target.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LATE_MS 1000 /* more than an app's own limits, after which an action on it is late */
+
+static struct record *record_of(struct list *node) {
+    return LIST_ENTRY(node, struct record, in_fleet);
+}
+
+/* --- what records announce --- */
+
+static void on_status(void *owner, struct record *record, uint32_t slot) {
+    struct fleet *fleet = owner;
+    struct app_slot_status status;
+    uint32_t pm_id;
+
+    if (!record_pm_id(record, slot, &pm_id) || app_slot_status(record->app, slot, &status) < 0)
+        return;
+    fleet->events->process(fleet->owner, record, slot);
+    operation_status(&fleet->operations, pm_id, status.status, false, status.reason);
+    fleet->events->changed(fleet->owner);
+}
+
+static void on_failing(void *owner, struct record *record, uint32_t slot) {
+    struct fleet *fleet = owner;
+    struct app_slot_status status;
+    uint32_t pm_id;
+
+    if (record_pm_id(record, slot, &pm_id) && app_slot_status(record->app, slot, &status) == 0)
+        operation_status(&fleet->operations, pm_id, status.status, true, status.reason);
+}
+
+static void on_renewed(void *owner, struct record *record, const struct app_renewed *renewed) {
+    struct fleet *fleet = owner;
+    uint32_t pm_id;
+
+    if (record_pm_id(record, renewed->slot, &pm_id))
+        operation_renewed(&fleet->operations, pm_id, renewed->error, renewed->reason);
+}
+
+static void finish_if_empty(struct fleet *fleet);
+
+static void on_record_closed(void *owner, struct record *record) {
+    struct fleet *fleet = owner;
+
+    list_remove(&record->in_fleet);
+    finish_if_empty(fleet);
+}
+
+static void on_removed(void *owner, struct record *record, uint32_t pm_id, bool last) {
+    struct fleet *fleet = owner;
+
+    operation_gone(&fleet->operations, pm_id);
+    if (last)
+        record_close(record, on_record_closed);
+    fleet->events->changed(fleet->owner);
+}
+
+static void on_line(void *owner, struct record *record, const struct log_line *line) {
+    struct fleet *fleet = owner;
+
+    fleet->events->line(fleet->owner, record, line);
+}
+
+static const struct record_events record_events = {.status = on_status,
+                                                   .failing = on_failing,
+                                                   .renewed = on_renewed,
+                                                   .removed = on_removed,
+                                                   .line = on_line};
+
+/* --- life --- */
+
+int fleet_start(struct fleet *fleet, struct host *host, const char *home,
+                const struct fleet_events *events, void *owner) {
+    *fleet = (struct fleet){.loop = host->loop,
+                            .host = host,
+                            .home = home,
+                            .events = events,
+                            .owner = owner,
+                            .next_request = 1};
+    list_init(&fleet->records);
+    list_init(&fleet->operations);
+    return schedule_start(&fleet->schedule, fleet->loop, NULL, NULL);
+}
+
+static void on_schedule_closed(void *owner) {
+    struct fleet *fleet = owner;
+
+    fleet->on_closed(fleet->owner);
+}
+
+static void finish_if_empty(struct fleet *fleet) {
+    if (fleet->closing && list_empty(&fleet->records))
+        schedule_close(&fleet->schedule, on_schedule_closed, fleet);
+}
+
+void fleet_close(struct fleet *fleet, void (*on_closed)(void *owner)) {
+    fleet->closing = true;
+    fleet->on_closed = on_closed;
+    operation_abandon_all(&fleet->operations);
+    LIST_EACH(node, following, &fleet->records)
+        record_close(record_of(node), on_record_closed);
+    finish_if_empty(fleet);
+}
+
+struct record *fleet_find(const struct fleet *fleet, const char *name) {
+    LIST_EACH(node, following, &fleet->records) {
+        struct record *record = record_of(node);
+
+        if (!record->closing && strcmp(record->settings->name, name) == 0)
+            return record;
+    }
+    return NULL;
+}
+
+int fleet_add(struct fleet *fleet, json_t *description, struct settings *settings,
+              struct record **ret_record, char error[SETTINGS_ERROR_MAX]) {
+    struct record_options options = {.loop = fleet->loop,
+                                     .host = fleet->host,
+                                     .schedule = &fleet->schedule,
+                                     .home = fleet->home,
+                                     .next_pm_id = &fleet->next_pm_id,
+                                     .events = &record_events,
+                                     .owner = fleet};
+    int result = record_create(ret_record, &options, description, settings, error);
+
+    if (result < 0)
+        return result;
+    list_push_back(&fleet->records, &(*ret_record)->in_fleet);
+    app_log_follow(&(*ret_record)->log, fleet->followers > 0);
+    fleet->events->changed(fleet->owner);
+    return 0;
+}
+
+/* --- selections --- */
+
+void fleet_selection_clear(struct fleet_selection *selection) {
+    free(selection->processes);
+    *selection = (struct fleet_selection){.count = 0};
+}
+
+/* By pm_id, and each once, however often it is meant. */
+int fleet_selection_add(struct fleet_selection *selection, const struct fleet_process *process) {
+    struct fleet_process *processes;
+    size_t place = selection->count;
+
+    while (place > 0 && selection->processes[place - 1].pm_id > process->pm_id)
+        place--;
+    if (place > 0 && selection->processes[place - 1].pm_id == process->pm_id)
+        return 0;
+    processes = realloc(selection->processes, (selection->count + 1) * sizeof *processes);
+    if (!processes)
+        return UV_ENOMEM;
+    memmove(&processes[place + 1], &processes[place],
+            (selection->count - place) * sizeof *processes);
+    processes[place] = *process;
+    selection->processes = processes;
+    selection->count++;
+    return 0;
+}
+
+/* Calls `visit` for every process until it answers less than 0. */
+static int each_process(const struct fleet *fleet,
+                        int (*visit)(void *context, const struct fleet_process *process),
+                        void *context) {
+    int result = 0;
+
+    LIST_EACH(node, following, &fleet->records) {
+        struct fleet_process process = {.record = record_of(node)};
+
+        if (process.record->closing)
+            continue;
+        for (process.slot = record_next(process.record, 0);
+             result >= 0 && process.slot != UINT32_MAX;
+             process.slot = record_next(process.record, process.slot + 1)) {
+            record_pm_id(process.record, process.slot, &process.pm_id);
+            result = visit(context, &process);
+        }
+    }
+    return result;
+}
+
+struct search {
+    struct target target;
+    unsigned best; /* fit so far */
+    struct fleet_selection *selection;
+};
+
+static unsigned fit_of(const struct search *search, const struct fleet_process *process) {
+    const struct settings *settings = process->record->settings;
+
+    return target_fit(&search->target, process->pm_id, settings->name, settings->namespace);
+}
+
+static int find_best(void *context, const struct fleet_process *process) {
+    struct search *search = context;
+    unsigned fit = fit_of(search, process);
+
+    if (fit > search->best)
+        search->best = fit;
+    return 0;
+}
+
+static int take_best(void *context, const struct fleet_process *process) {
+    struct search *search = context;
+
+    return fit_of(search, process) == search->best ? fleet_selection_add(search->selection, process)
+                                                   : 0;
+}
+
+int fleet_select(const struct fleet *fleet, const char *target, struct fleet_selection *selection) {
+    struct search search = {.selection = selection};
+    int result = target_init(&search.target, target);
+
+    if (result < 0)
+        return result;
+    each_process(fleet, find_best, &search);
+    result = search.best == 0 ? UV_ENOENT : each_process(fleet, take_best, &search);
+    target_clear(&search.target);
+    return result;
+}
+
+int fleet_select_record(struct record *record, struct fleet_selection *selection) {
+    struct fleet_process process = {.record = record};
+    int result = 0;
+
+    for (process.slot = record_next(record, 0); result == 0 && process.slot != UINT32_MAX;
+         process.slot = record_next(record, process.slot + 1)) {
+        record_pm_id(record, process.slot, &process.pm_id);
+        result = fleet_selection_add(selection, &process);
+    }
+    return result;
+}
+
+static int take_by_id(void *context, const struct fleet_process *process) {
+    struct fleet_process *wanted = context;
+
+    if (process->pm_id != wanted->pm_id)
+        return 0;
+    *wanted = *process;
+    return UV_EEXIST; /* enough */
+}
+
+/* False when there is no process of this number. */
+static bool find_process(const struct fleet *fleet, uint32_t pm_id, struct fleet_process *ret) {
+    ret->pm_id = pm_id;
+    return each_process(fleet, take_by_id, ret) == UV_EEXIST;
+}
+
+/* --- actions --- */
+
+static json_t *draw_process(void *owner, uint32_t pm_id) {
+    struct fleet_process process;
+
+    return find_process(owner, pm_id, &process) ? process_json(process.record, process.slot) : NULL;
+}
+
+static json_t *draw_output(void *owner, uint32_t pm_id) {
+    struct fleet_process process;
+
+    return find_process(owner, pm_id, &process) ? process_json_output(process.record, process.slot)
+                                                : NULL;
+}
+
+static const struct operation_events operation_events = {.draw = draw_process,
+                                                         .output = draw_output};
+
+struct operation *fleet_operation(struct fleet *fleet, struct control_request *request) {
+    return operation_create(&fleet->operations, fleet->loop, request, &operation_events, fleet);
+}
+
+static enum operation_goal goal_of(enum fleet_action action) {
+    switch (action) {
+    case FLEET_START:
+        return OPERATION_ONLINE;
+    case FLEET_STOP:
+        return OPERATION_STOPPED;
+    case FLEET_RESTART:
+    case FLEET_RELOAD:
+        return OPERATION_RENEWED;
+    case FLEET_DELETE:
+        break;
+    }
+    return OPERATION_GONE;
+}
+
+/* A start has its listen timeout; everything else ends by the app's own timeouts. */
+static uint64_t limit_of(enum fleet_action action, const struct settings *settings) {
+    return action == FLEET_START ? settings->listen_timeout_ms + LATE_MS : 0;
+}
+
+static void act_on(struct fleet *fleet, enum fleet_action action, const struct fleet_process *one) {
+    (void)fleet;
+    switch (action) {
+    case FLEET_START:
+        record_start(one->record, one->slot);
+        break;
+    case FLEET_STOP:
+        record_stop(one->record, one->slot);
+        break;
+    case FLEET_RESTART:
+        app_renew_slot(one->record->app, one->slot, APP_RESTART, fleet->next_request);
+        break;
+    case FLEET_RELOAD:
+        app_renew_slot(one->record->app, one->slot, APP_RELOAD, fleet->next_request);
+        break;
+    case FLEET_DELETE:
+        record_remove(one->record, one->slot);
+        break;
+    }
+}
+
+/* What is where it is to be already is announced by nobody. */
+static void report_what_is(struct fleet *fleet, enum fleet_action action,
+                           const struct fleet_process *one) {
+    struct app_slot_status status;
+
+    if ((action == FLEET_START || action == FLEET_STOP) &&
+        app_slot_status(one->record->app, one->slot, &status) == 0 &&
+        status.status == (action == FLEET_START ? APP_ONLINE : APP_STOPPED))
+        operation_status(&fleet->operations, one->pm_id, status.status, false, NULL);
+}
+
+static void add_all(enum fleet_action action, const struct fleet_selection *selection,
+                    struct operation *operation) {
+    for (size_t i = 0; i < selection->count; i++) {
+        const struct fleet_process *one = &selection->processes[i];
+        const struct settings *settings = one->record->settings;
+
+        operation_add(operation, one->pm_id, settings->name, goal_of(action),
+                      limit_of(action, settings));
+    }
+}
+
+static void act_on_all(struct fleet *fleet, enum fleet_action action,
+                       const struct fleet_selection *selection) {
+    for (size_t i = 0; i < selection->count; i++) {
+        act_on(fleet, action, &selection->processes[i]);
+        report_what_is(fleet, action, &selection->processes[i]);
+    }
+}
+
+void fleet_act_both(struct fleet *fleet, enum fleet_action action,
+                    const struct fleet_selection *known, const struct fleet_selection *fresh,
+                    struct operation *operation) {
+    add_all(action, known, operation);
+    add_all(FLEET_START, fresh, operation);
+    act_on_all(fleet, action, known);
+    act_on_all(fleet, FLEET_START, fresh);
+    fleet->next_request++;
+    operation_begin(operation);
+}
+
+void fleet_act(struct fleet *fleet, enum fleet_action action,
+               const struct fleet_selection *selection, struct operation *operation) {
+    static const struct fleet_selection none = {.count = 0};
+
+    fleet_act_both(fleet, action, selection, &none, operation);
+}
+
+void fleet_show(const struct fleet_selection *selection, struct operation *operation) {
+    for (size_t i = 0; i < selection->count; i++)
+        operation_show(operation, selection->processes[i].pm_id);
+    operation_begin(operation);
+}
+
+void fleet_follow(struct fleet *fleet, bool followed) {
+    bool before = fleet->followers > 0;
+
+    fleet->followers += followed ? 1 : -1u;
+    if (before == (fleet->followers > 0))
+        return;
+    LIST_EACH(node, following, &fleet->records)
+        app_log_follow(&record_of(node)->log, fleet->followers > 0);
+}
+
+/* --- what is saved --- */
+
+static json_t *save_processes(const struct record *record) {
+    json_t *processes = json_array();
+
+    for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
+         slot = record_next(record, slot + 1)) {
+        const struct slot *place = app_slot(record->app, slot);
+        bool stopped = !place || place->wish == SLOT_STOPPED;
+
+        json_array_append_new(processes, json_pack("{s:I, s:b}", "pm_id",
+                                                   (json_int_t)record->processes[slot].pm_id,
+                                                   "stopped", stopped));
+    }
+    return processes;
+}
+
+json_t *fleet_save(const struct fleet *fleet) {
+    json_t *saved = json_array();
+
+    LIST_EACH(node, following, &fleet->records) {
+        const struct record *record = record_of(node);
+
+        if (!record->closing)
+            json_array_append_new(saved, json_pack("{s:O, s:o}", "description", record->description,
+                                                   "processes", save_processes(record)));
+    }
+    return saved;
+}
+
+static bool ran(const json_t *processes, size_t index) {
+    const json_t *process = json_array_get(processes, index);
+
+    return process && !json_is_true(json_object_get(process, "stopped"));
+}
+
+/* One saved app; its processes that ran are added to the operation, and to the selection. */
+static int restore_one(struct fleet *fleet, const json_t *saved, struct fleet_selection *selection,
+                       char error[SETTINGS_ERROR_MAX]) {
+    json_t *description = json_object_get(saved, "description");
+    const json_t *processes = json_object_get(saved, "processes");
+    struct settings *settings;
+    struct record *record;
+    size_t index = 0;
+    int result = record_check(description, &settings, NULL, error);
+
+    if (result < 0)
+        return result;
+    if (fleet_find(fleet, settings->name)) {
+        settings_unref(settings);
+        return UV_EEXIST;
+    }
+    result = fleet_add(fleet, description, settings, &record, error);
+    if (result == 0 && json_array_size(processes) > record_count(record))
+        result = record_grow(record, (uint32_t)json_array_size(processes));
+    if (result < 0)
+        return result;
+    for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
+         slot = record_next(record, slot + 1), index++) {
+        struct fleet_process process = {.record = record, .slot = slot};
+
+        record_pm_id(record, slot, &process.pm_id);
+        if (ran(processes, index))
+            fleet_selection_add(selection, &process);
+    }
+    return 0;
+}
+
+size_t fleet_restore(struct fleet *fleet, const json_t *saved, struct operation *operation) {
+    struct fleet_selection selection = {.count = 0};
+    char error[SETTINGS_ERROR_MAX];
+    size_t added = 0;
+
+    for (size_t i = 0; i < json_array_size(saved); i++) {
+        int result = restore_one(fleet, json_array_get(saved, i), &selection, error);
+
+        added += result == 0;
+        if (result < 0 && result != UV_EEXIST)
+            log_error("an app of the saved list cannot be started: %s", error);
+    }
+    fleet_act(fleet, FLEET_START, &selection, operation);
+    fleet_selection_clear(&selection);
+    return added;
+}

@@ -1,0 +1,397 @@
+#include "daemon/record.h"
+
+#include "base/log.h"
+#include "config/attribute.h"
+#include "config/check.h"
+#include "daemon/home.h"
+#include "daemon/package.h"
+#include "daemon/survivors.h"
+#include "policy/policy.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* --- the description --- */
+
+static int check_policy(const char *specification, char error[SETTINGS_ERROR_MAX]) {
+    struct policy *policy;
+    int result = policy_create(&policy, specification, 1);
+
+    if (result == 0)
+        policy_destroy(policy);
+    else if (result == UV_EINVAL)
+        snprintf(error, SETTINGS_ERROR_MAX, "the policy '%.64s' takes no such argument",
+                 specification);
+    else
+        snprintf(error, SETTINGS_ERROR_MAX, "there is no policy '%.64s'", specification);
+    return result;
+}
+
+int record_check(const json_t *description, struct settings **ret_settings,
+                 struct text_list *warnings, char error[SETTINGS_ERROR_MAX]) {
+    struct settings *settings = settings_create();
+    int result;
+
+    snprintf(error, SETTINGS_ERROR_MAX, "memory is out");
+    if (!settings)
+        return UV_ENOMEM;
+    result = attribute_apply(settings, description, warnings, error);
+    if (result == 0 && settings->policy)
+        result = check_policy(settings->policy, error);
+    if (result == 0)
+        result = settings_check(settings, error);
+    if (result < 0)
+        settings_unref(settings);
+    else
+        *ret_settings = settings;
+    return result;
+}
+
+/* --- what the app announces --- */
+
+/* Its worker is known by its pid file, and to the daemon that comes after us if we crash. */
+static void note_worker(struct record *record, struct record_process *process, pid_t pid) {
+    const struct settings *settings = record->settings;
+    struct survivor worker = {.pid = pid,
+                              .kill_timeout_ms = settings->kill_timeout_ms,
+                              .treekill = settings->treekill,
+                              .id = process->pm_id,
+                              .name = settings->name};
+    char path[HOME_FILE_MAX];
+
+    if (process->noted)
+        survivor_forget(record->options.home, process->noted);
+    process->noted = pid;
+    if (home_pid_path(record->options.home, settings->name, process->pm_id, path, sizeof path) < 0)
+        return;
+    if (pid == 0) {
+        home_remove_pid(settings->pid_file ? settings->pid_file : path);
+        return;
+    }
+    survivor_note(record->options.home, &worker);
+    home_write_pid(settings->pid_file ? settings->pid_file : path, (int)pid);
+}
+
+static void forget(struct record *record, uint32_t slot) {
+    struct record_process *process = &record->processes[slot];
+    uint32_t pm_id = process->pm_id;
+
+    if (app_remove_slot(record->app, slot) < 0)
+        return;
+    *process = (struct record_process){.exists = false};
+    record->options.events->removed(record->options.owner, record, pm_id,
+                                    record_count(record) == 0);
+}
+
+static void on_slot_changed(void *owner, struct app *app, uint32_t slot) {
+    struct record *record = owner;
+    struct record_process *process = &record->processes[slot];
+    const struct record_events *events = record->options.events;
+    struct app_slot_status status;
+    bool failing;
+
+    if (app_slot_status(app, slot, &status) < 0 || !process->exists)
+        return;
+    if (status.pid != process->noted)
+        note_worker(record, process, status.pid);
+    failing =
+        process->said_status == APP_LAUNCHING && status.ended &&
+        (status.status == APP_WAITING_RESTART || status.restart_time > process->said_restarts);
+    process->said_status = status.status;
+    process->said_restarts = status.restart_time;
+    if (failing)
+        events->failing(record->options.owner, record, slot);
+    events->status(record->options.owner, record, slot);
+    if (process->removing && (status.status == APP_STOPPED || status.status == APP_ERRORED))
+        forget(record, slot);
+}
+
+static void on_renewed(void *owner, struct app *app, const struct app_renewed *renewed) {
+    struct record *record = owner;
+
+    (void)app;
+    record->options.events->renewed(record->options.owner, record, renewed);
+}
+
+/* What PM2's users expect a worker to find. */
+static int on_environment(void *owner, struct app *app, uint32_t slot,
+                          struct text_list *variables) {
+    const struct record *record = owner;
+    const struct settings *settings = record->settings;
+    char number[16];
+    int result;
+
+    (void)app;
+    snprintf(number, sizeof number, "%u", record->processes[slot].pm_id);
+    result = text_list_set_variable(variables, "pm_id", number);
+    if (result == 0)
+        result = text_list_set_variable(variables, "name", settings->name);
+    if (result == 0)
+        result = text_list_set_variable(variables, "namespace", settings->namespace);
+    if (result == 0)
+        result = text_list_set_variable(variables, "pm_exec_path", settings->script);
+    if (result == 0)
+        result = text_list_set_variable(variables, "PM2_HOME", record->options.home);
+    return result;
+}
+
+static const struct app_events app_events = {
+    .slot_changed = on_slot_changed, .renewed = on_renewed, .environment = on_environment};
+
+/* --- logs --- */
+
+static uint32_t process_id(void *owner, uint32_t slot) {
+    const struct record *record = owner;
+
+    return record->processes[slot].pm_id;
+}
+
+static void on_line(void *owner, const struct log_line *line) {
+    struct record *record = owner;
+
+    record->options.events->line(record->options.owner, record, line);
+}
+
+static void on_problem(void *owner, const struct log_problem *problem) {
+    const struct record *record = owner;
+
+    log_warning("%s: cannot %s %s: %s; %llu bytes of output were lost so far",
+                record->settings->name, problem->action, problem->path, uv_strerror(problem->error),
+                (unsigned long long)problem->dropped);
+}
+
+static int start_log(struct record *record) {
+    struct app_log_options options = {.loop = record->options.loop,
+                                      .settings = record->settings,
+                                      .home = record->options.home,
+                                      .name = record->settings->name,
+                                      .process_id = process_id,
+                                      .on_line = on_line,
+                                      .on_problem = on_problem,
+                                      .owner = record};
+
+    return app_log_start(&record->log, &options);
+}
+
+/* --- restarts by the clock --- */
+
+static void on_cron(void *owner) {
+    struct record *record = owner;
+
+    log_info("%s: its cron_restart is due", record->settings->name);
+    for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
+         slot = record_next(record, slot + 1))
+        if (app_slot(record->app, slot)->wish == SLOT_WANTED)
+            app_renew_slot(record->app, slot, APP_RELOAD, 0);
+}
+
+static void arm_cron(struct record *record) {
+    struct cron cron;
+    char error[CRON_ERROR_MAX];
+
+    schedule_remove(&record->cron);
+    if (record->settings->cron_restart &&
+        cron_parse(&cron, record->settings->cron_restart, error) == 0)
+        schedule_add(record->options.schedule, &record->cron, &cron, on_cron, record);
+}
+
+/* --- life --- */
+
+static int number_processes(struct record *record, uint32_t count) {
+    struct record_process *processes = realloc(record->processes, count * sizeof *processes);
+
+    if (!processes)
+        return UV_ENOMEM;
+    for (uint32_t slot = record->capacity; slot < count; slot++)
+        processes[slot] = (struct record_process){.exists = false};
+    record->processes = processes;
+    record->capacity = count;
+    return 0;
+}
+
+/* Every slot of the app has a process. */
+static int match_slots(struct record *record) {
+    uint32_t capacity = record->app->slot_capacity;
+    int result = capacity > record->capacity ? number_processes(record, capacity) : 0;
+
+    for (uint32_t slot = 0; result == 0 && slot < capacity; slot++) {
+        struct record_process *process = &record->processes[slot];
+
+        if (process->exists || !app_slot(record->app, slot))
+            continue;
+        *process = (struct record_process){
+            .exists = true, .pm_id = (*record->options.next_pm_id)++, .said_status = APP_STOPPED};
+    }
+    return result;
+}
+
+static void learn_user(struct record *record) {
+    const struct passwd *user = getpwuid(record->app->identity.uid);
+
+    if (user)
+        snprintf(record->user, sizeof record->user, "%s", user->pw_name);
+    else
+        snprintf(record->user, sizeof record->user, "%u", (unsigned)record->app->identity.uid);
+}
+
+static void destroy(struct record *record) {
+    if (!record)
+        return;
+    json_decref(record->description);
+    settings_unref(record->settings);
+    free(record->version);
+    free(record->processes);
+    free(record);
+}
+
+static int create_app(struct record *record, char error[SETTINGS_ERROR_MAX]) {
+    struct app_options options = {.host = record->options.host,
+                                  .settings = record->settings,
+                                  .sink = &record->log.sink,
+                                  .events = &app_events,
+                                  .owner = record};
+
+    return app_create(&record->app, &options, error);
+}
+
+int record_create(struct record **ret_record, const struct record_options *options,
+                  json_t *description, struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    struct record *record = calloc(1, sizeof *record);
+    int result;
+
+    snprintf(error, SETTINGS_ERROR_MAX, "memory is out");
+    if (!record) {
+        settings_unref(settings);
+        return UV_ENOMEM;
+    }
+    record->options = *options;
+    record->description = json_incref(description);
+    record->settings = settings;
+    list_init(&record->in_fleet);
+    record->version = package_version(settings->script);
+    result = create_app(record, error);
+    if (result < 0) {
+        destroy(record);
+        return result;
+    }
+    learn_user(record);
+    result = match_slots(record);
+    if (result == 0)
+        result = start_log(record);
+    if (result < 0) {
+        app_close(record->app, NULL, NULL);
+        destroy(record);
+        return result;
+    }
+    arm_cron(record);
+    *ret_record = record;
+    return 0;
+}
+
+static void on_log_closed(void *owner) {
+    struct record *record = owner;
+
+    record->on_closed(record->options.owner, record);
+    destroy(record);
+}
+
+static void on_app_closed(void *owner) {
+    struct record *record = owner;
+
+    record->app = NULL;
+    app_log_close(&record->log, on_log_closed, record);
+}
+
+void record_close(struct record *record, void (*on_closed)(void *owner, struct record *record)) {
+    if (record->closing)
+        return;
+    record->closing = true;
+    record->on_closed = on_closed;
+    schedule_remove(&record->cron);
+    app_close(record->app, on_app_closed, record);
+}
+
+int record_update(struct record *record, json_t *description, struct settings *settings,
+                  char error[SETTINGS_ERROR_MAX]) {
+    int result = app_set_settings(record->app, settings, error);
+
+    if (result == 0)
+        result = app_log_configure(&record->log, settings);
+    if (result < 0) {
+        settings_unref(settings);
+        return result;
+    }
+    json_incref(description);
+    json_decref(record->description);
+    settings_unref(record->settings);
+    free(record->version);
+    record->description = description;
+    record->settings = settings;
+    record->version = package_version(settings->script);
+    arm_cron(record);
+    return 0;
+}
+
+/* --- processes --- */
+
+bool record_pm_id(const struct record *record, uint32_t slot, uint32_t *ret_pm_id) {
+    if (slot >= record->capacity || !record->processes[slot].exists)
+        return false;
+    *ret_pm_id = record->processes[slot].pm_id;
+    return true;
+}
+
+uint32_t record_next(const struct record *record, uint32_t slot) {
+    for (; slot < record->capacity; slot++)
+        if (record->processes[slot].exists)
+            return slot;
+    return UINT32_MAX;
+}
+
+uint32_t record_count(const struct record *record) {
+    uint32_t count = 0;
+
+    for (uint32_t slot = 0; slot < record->capacity; slot++)
+        count += record->processes[slot].exists;
+    return count;
+}
+
+void record_start(struct record *record, uint32_t slot) {
+    app_start_slot(record->app, slot);
+}
+
+void record_stop(struct record *record, uint32_t slot) {
+    app_stop_slot(record->app, slot);
+}
+
+void record_remove(struct record *record, uint32_t slot) {
+    struct app_slot_status status;
+
+    if (slot >= record->capacity || !record->processes[slot].exists ||
+        app_slot_status(record->app, slot, &status) < 0)
+        return;
+    record->processes[slot].removing = true;
+    if (status.status == APP_STOPPED || status.status == APP_ERRORED)
+        forget(record, slot);
+    else
+        app_stop_slot(record->app, slot);
+}
+
+int record_grow(struct record *record, uint32_t count) {
+    int result = app_resize(record->app, count);
+
+    if (result == 0)
+        result = match_slots(record);
+    if (result == 0)
+        result = app_log_resize(&record->log, record->capacity);
+    return result;
+}
+
+void record_log_path(const struct record *record, uint32_t slot, enum app_log_kind kind,
+                     char path[PATH_MAX]) {
+    if (app_log_path(&record->log, slot, kind, path) < 0)
+        path[0] = '\0';
+}

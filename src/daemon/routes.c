@@ -1,0 +1,130 @@
+/* What the daemon reads out, and the table of all its routes. */
+#include "daemon/daemon_internal.h"
+#include "daemon/process_json.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TARGET_MAX 1024
+
+static void on_version(void *owner, struct control_request *request) {
+    const struct daemon *daemon = owner;
+
+    control_reply_json(request->connection, 200,
+                       json_pack("{s:s, s:s, s:i, s:i, s:s, s:I}", "name", "baton", "version",
+                                 BATON_VERSION, "api", 1, "pid", (int)getpid(), "home",
+                                 daemon->home, "uptime_ms",
+                                 (json_int_t)(clock_ms() - daemon->started_ms)));
+}
+
+/* --- targets --- */
+
+static bool complain(struct control_request *request, const char *target, int error) {
+    if (error == UV_ENOENT)
+        control_reply_error(request->connection, 404, "unknown_target",
+                            "there is no app, namespace or process '%s'", target);
+    else if (error == UV_EINVAL)
+        control_reply_error(request->connection, 400, "bad_request",
+                            "'%s' is no regular expression", target);
+    else
+        control_reply_error(request->connection, 503, "out_of_memory", "memory is out");
+    return false;
+}
+
+static bool select_one(struct daemon *daemon, struct control_request *request, const char *target,
+                       struct fleet_selection *selection) {
+    int result = fleet_select(&daemon->fleet, target, selection);
+
+    if (result == UV_ENOENT && strcmp(target, "all") == 0 && strcmp(request->method, "POST") != 0)
+        return true; /* nothing is there to be shown */
+    return result < 0 ? complain(request, target, result) : true;
+}
+
+static bool select_body(struct daemon *daemon, struct control_request *request,
+                        struct fleet_selection *selection) {
+    const json_t *targets = json_object_get(request->body, "targets");
+    const json_t *target;
+    size_t index;
+
+    if (!json_is_array(targets) || json_array_size(targets) == 0) {
+        control_reply_error(request->connection, 400, "bad_request",
+                            "\"targets\" must be an array of names or numbers");
+        return false;
+    }
+    json_array_foreach(targets, index, target) {
+        char number[24];
+        const char *text = json_string_value(target);
+
+        if (json_is_integer(target)) {
+            snprintf(number, sizeof number, "%lld", (long long)json_integer_value(target));
+            text = number;
+        }
+        if (!text) {
+            control_reply_error(request->connection, 400, "bad_request",
+                                "a target is a text or a number");
+            return false;
+        }
+        if (!select_one(daemon, request, text, selection))
+            return false;
+    }
+    return true;
+}
+
+bool daemon_select(struct daemon *daemon, struct control_request *request, bool all_by_default,
+                   struct fleet_selection *selection) {
+    char target[TARGET_MAX];
+    size_t index = 0;
+    bool good = true;
+
+    *selection = (struct fleet_selection){.count = 0};
+    if (strcmp(request->method, "POST") == 0) {
+        good = select_body(daemon, request, selection);
+    } else {
+        while (good && control_query(request, "target", index, target, sizeof target)) {
+            good = select_one(daemon, request, target, selection);
+            index++;
+        }
+        if (good && index == 0 && all_by_default)
+            good = select_one(daemon, request, "all", selection);
+    }
+    if (!good)
+        fleet_selection_clear(selection);
+    return good;
+}
+
+static void on_processes(void *owner, struct control_request *request) {
+    struct daemon *daemon = owner;
+    struct fleet_selection selection;
+    json_t *processes;
+
+    if (!daemon_select(daemon, request, true, &selection))
+        return;
+    host_sample_now(&daemon->host);
+    processes = json_array();
+    for (size_t i = 0; i < selection.count; i++) {
+        json_t *process = process_json(selection.processes[i].record, selection.processes[i].slot);
+
+        if (process)
+            json_array_append_new(processes, process);
+    }
+    fleet_selection_clear(&selection);
+    control_reply_json(request->connection, 200, processes);
+}
+
+const struct control_route daemon_routes[] = {
+    {"GET", "/v1", on_version},
+    {"GET", "/v1/processes", on_processes},
+    {"GET", "/v1/logs", daemon_on_logs},
+    {"GET", "/v1/events", daemon_on_events},
+    {"POST", "/v1/apps", daemon_on_apps},
+    {"POST", "/v1/actions/*", daemon_on_action},
+    {"POST", "/v1/save", daemon_on_save},
+    {"POST", "/v1/resurrect", daemon_on_resurrect},
+    {"POST", "/v1/cleardump", daemon_on_clear_dump},
+    {"POST", "/v1/reopen-logs", daemon_on_reopen_logs},
+    {"POST", "/v1/kill", daemon_on_kill},
+    {NULL, NULL, NULL},
+};
