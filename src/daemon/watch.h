@@ -41,23 +41,23 @@ struct watch {
     struct watch_options options; /* the callbacks; its paths are not used after the start */
     int descriptor;               /* of inotify */
     uv_poll_t poll;
-    uv_timer_t delay;
-    uv_timer_t retry;         /* for roots that are not there */
-    struct table directories; /* watch descriptor -> struct watch_directory */
+    uv_timer_t delay; /* until on_change */
+    uv_timer_t retry; /* until the next look for roots that are not there; and for on_problem */
+    struct table directories; /* watch descriptor -> the directory's path */
     struct watch_root *roots;
     size_t root_count;
     struct text_list ignore;
-    char *changed; /* the first path since the last announcement, or NULL */
-    char *problem; /* a sentence to be announced, or NULL */
-    bool full;     /* max_user_watches was reached, and this was said */
-    unsigned open; /* handles not closed */
+    struct text_list problems; /* sentences yet to be announced */
+    char *changed;             /* the first path since the last announcement, or NULL */
+    bool full;                 /* max_user_watches was reached, and this was said */
+    unsigned open;             /* handles not closed */
     void (*on_closed)(void *owner);
 };
 
 /* Whether a path is of no interest: node_modules, whatever begins with a dot (but "." and ".."), or
  * what fits a pattern. `relative` is relative to the watched directory and `absolute` the whole.
  * Patterns are those of fnmatch(3), in which a star also stands for slashes, on the base name, the
- * relative path and the absolute one; a directory that fits is ignored with everything in it. Of a
+ * relative path and the absolute one. What is in a directory that is ignored is ignored, too. Of a
  * pattern's beginning "./" is left out, of its end a slash with or without stars, and a beginning
  * of two stars and a slash may also stand for nothing. Pure. */
 bool watch_ignores(const struct text_list *patterns, const char *relative, const char *absolute);
