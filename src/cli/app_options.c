@@ -75,7 +75,16 @@ static int add_private_port(void *target, const char *value) {
 }
 
 static int add_filter_env(void *target, const char *value) {
-    return add(target, "filter_env", value);
+    return value[0] ? add(target, "filter_env", value) : UV_EINVAL; /* "" would be all of them */
+}
+
+/* Words behind those that are there. */
+static int add_interpreter_args(void *target, const char *value) {
+    const char *before =
+        json_string_value(json_object_get(((struct cli_flags *)target)->app, "interpreter_args"));
+
+    return set(target, "interpreter_args",
+               before ? json_sprintf("%s %s", before, value) : json_string(value));
 }
 
 static int ignore(void *target, const char *value) {
@@ -96,8 +105,8 @@ const struct cli_option app_options[] = {
     {"fork", 'x', NULL, NULL, "supervise only; the program listens by itself", set_fork},
     {"cwd", 0, "DIR", "a directory", "where it runs (here)", NULL},
     {"interpreter", 0, "BIN", "a program or 'none'", "what runs the script (by its ending)", NULL},
-    {"interpreter-args", 0, "ARGS", "arguments", "for the interpreter", NULL},
-    {"node-args", 0, "ARGS", "arguments", "the same", NULL},
+    {"interpreter-args", 0, "ARGS", "arguments", "for the interpreter", add_interpreter_args},
+    {"node-args", 0, "ARGS", "arguments", "the same", add_interpreter_args},
     {"uid", 0, "USER", "a user's name or number", "that it runs as", NULL},
     {"gid", 0, "GROUP", "a group's name or number", "that it runs as", NULL},
     {"filter-env", 0, "PREFIX", "the beginning of names", "variables that it does not get",

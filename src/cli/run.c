@@ -1,3 +1,4 @@
+#include "cli/app_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/run_options.h"
@@ -7,7 +8,7 @@
 #include <stdio.h>
 #include <uv.h>
 
-static void print_help(void) {
+static void print_help(const struct cli_option *options) {
     puts("Usage: baton run [OPTIONS] SCRIPT [-- ARGUMENTS]\n"
          "\n"
          "Runs a program as several workers behind one master, in the foreground. The master alone "
@@ -15,7 +16,7 @@ static void print_help(void) {
          "connections and hands each client to a worker; workers that end are started again.\n"
          "\n"
          "Options (times are in milliseconds unless they bear a unit; defaults in brackets):");
-    options_print(stdout, run_options);
+    options_print(stdout, options);
     run_print_kinds();
     run_print_policies();
     puts("\nSignals: SIGINT or SIGTERM serves what has connected and ends, a second one ends at "
@@ -34,18 +35,32 @@ static void complain_of_words(const struct cli_words *words) {
                 words->words[0], words->words[1]);
 }
 
-enum cli_verdict cli_parse_run(int argc, char **argv, struct settings *settings) {
-    struct run_flags flags = {.help = false};
-    struct cli_words words = {.of_program = true};
-    char error[SETTINGS_ERROR_MAX];
-    enum cli_verdict verdict = CLI_WRONG;
+static int complete_settings(const struct run_flags *flags, const struct cli_words *words,
+                             struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    int result = run_flags_apply(flags, settings, error);
 
-    settings_init(&flags.settings);
-    if (options_parse(argc, argv, run_options, &flags, &words) < 0)
+    if (result == 0)
+        result = settings_set_text(&settings->script, words->words[0]);
+    for (int i = 0; i < words->rest_count && result == 0; i++)
+        result = text_list_add(&settings->args, words->rest[i]);
+    return result == 0 ? settings_check(settings, error) : result;
+}
+
+enum cli_verdict cli_parse_run(int argc, char **argv, struct settings *settings) {
+    struct cli_words words = {.of_program = true, .apply = app_options_apply};
+    char error[SETTINGS_ERROR_MAX] = "out of memory";
+    struct cli_option options[OPTIONS_MAX + 1];
+    enum cli_verdict verdict = CLI_WRONG;
+    struct run_flags flags;
+    const char *policy;
+
+    settings_init(settings);
+    run_options(options);
+    if (run_flags_init(&flags) < 0 || options_parse(argc, argv, options, &flags, &words) < 0)
         goto done;
     verdict = CLI_SHOWN;
-    if (flags.help) {
-        print_help();
+    if (flags.common.help) {
+        print_help(options);
         goto done;
     }
     verdict = CLI_WRONG;
@@ -53,19 +68,15 @@ enum cli_verdict cli_parse_run(int argc, char **argv, struct settings *settings)
         complain_of_words(&words);
         goto done;
     }
-    if (settings_set_text(&flags.settings.script, words.words[0]) < 0)
+    policy = json_string_value(json_object_get(flags.common.app, "policy"));
+    if (policy && run_check_policy(policy) < 0)
         goto done;
-    for (int i = 0; i < words.rest_count; i++)
-        if (text_list_add(&flags.settings.args, words.rest[i]) < 0)
-            goto done;
-    if (flags.settings.policy && run_check_policy(flags.settings.policy) < 0)
-        goto done;
-    if (settings_check(&flags.settings, error) < 0) {
+    if (complete_settings(&flags, &words, settings, error) < 0) {
         fprintf(stderr, "baton: %s\n", error);
         goto done;
     }
     verdict = CLI_GO;
 done:
-    *settings = flags.settings;
+    run_flags_clear(&flags);
     return verdict;
 }

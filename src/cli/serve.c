@@ -1,4 +1,5 @@
 #include "base/text.h"
+#include "cli/app_options.h"
 #include "cli/command.h"
 #include "cli/options.h"
 #include "cli/run_options.h"
@@ -11,13 +12,13 @@
 
 #define DEFAULT_PORT 8080
 
-static void print_help(void) {
+static void print_help(const struct cli_option *options) {
     puts("Usage: baton serve [OPTIONS] [DIR] [PORT]\n"
          "\n"
          "Serves the files of DIR (.) on PORT (8080) with the built-in HTTP worker. With -i N it "
          "does so with N\n"
          "workers behind a master; all other options are then those of baton run:");
-    options_print(stdout, run_options);
+    options_print(stdout, options);
     run_print_policies();
     puts("\nFor experiments it also answers /hello, /echo, /sleep/MS, /burn/MS and /whoami.");
 }
@@ -75,32 +76,44 @@ static int complete_settings(const struct cli_serve *serve, struct settings *set
     return result;
 }
 
+/* Of the flags into the settings; a sentence has been printed when it fails. */
+static int apply_flags(const struct run_flags *flags, struct settings *settings) {
+    char error[SETTINGS_ERROR_MAX];
+    int result = run_flags_apply(flags, settings, error);
+
+    if (result < 0)
+        fprintf(stderr, "baton: %s\n", error);
+    return result;
+}
+
 enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve) {
-    struct run_flags flags = {.help = false};
+    struct cli_words words = {.of_program = false, .apply = app_options_apply};
+    struct cli_option options[OPTIONS_MAX + 1];
     enum cli_verdict verdict = CLI_WRONG;
-    struct cli_words words = {.of_program = false};
+    struct run_flags flags;
 
     *serve = (struct cli_serve){.directory = NULL};
-    settings_init(&flags.settings);
-    if (options_parse(argc, argv, run_options, &flags, &words) < 0)
+    settings_init(&serve->settings);
+    run_options(options);
+    if (run_flags_init(&flags) < 0 || options_parse(argc, argv, options, &flags, &words) < 0)
         goto done;
-    if (flags.help) {
-        print_help();
+    if (flags.common.help) {
+        print_help(options);
         verdict = CLI_SHOWN;
         goto done;
     }
-    if (parse_words(&words, serve) < 0)
+    if (parse_words(&words, serve) < 0 || apply_flags(&flags, &serve->settings) < 0)
         goto done;
-    serve->balanced = flags.settings.instances_given;
+    serve->balanced = serve->settings.instances_given;
     if (!serve->balanced && words.options > 0) {
         fprintf(stderr,
                 "baton: serve takes options only with -i, for without it there is no master\n");
         goto done;
     }
-    if (serve->balanced && complete_settings(serve, &flags.settings) < 0)
+    if (serve->balanced && complete_settings(serve, &serve->settings) < 0)
         goto done;
     verdict = CLI_GO;
 done:
-    serve->settings = flags.settings;
+    run_flags_clear(&flags);
     return verdict;
 }

@@ -1,52 +1,62 @@
+#include "cli/app_options.h"
 #include "cli/run_options.h"
+#include "config/attribute.h"
 
 #include "unit/cli/capture.h"
 
 #include <uv.h>
 
+static struct cli_option options[OPTIONS_MAX + 1];
 static struct run_flags flags;
+static struct settings given; /* what the flags so far come to */
 static struct capture capture;
 
 static int set_up(void **state) {
     (void)state;
-    flags = (struct run_flags){.help = false};
-    settings_init(&flags.settings);
-    return 0;
+    run_options(options);
+    settings_init(&given);
+    return run_flags_init(&flags);
 }
 
 static int tear_down(void **state) {
     (void)state;
-    settings_clear(&flags.settings);
+    settings_clear(&given);
+    run_flags_clear(&flags);
     return 0;
 }
 
 /* Applies one option with its value. */
 static int give(const char *option, const char *value) {
     struct arguments arguments = {.count = 0};
-    struct cli_words words = {.of_program = true};
+    struct cli_words words = {.of_program = true, .apply = app_options_apply};
+    char error[SETTINGS_ERROR_MAX];
     int result;
 
     arguments = value ? ARGUMENTS("run", option, value) : ARGUMENTS("run", option);
     capture_start(&capture);
-    result = options_parse(arguments.count, arguments.words, run_options, &flags, &words);
+    result = options_parse(arguments.count, arguments.words, options, &flags, &words);
     capture_end(&capture);
     assert_int_equal(result < 0, capture.text[0] != '\0');
     arguments_clear(&arguments);
-    return result;
+    if (result < 0)
+        return result;
+    settings_clear(&given);
+    assert_int_equal(run_flags_apply(&flags, &given, error), 0);
+    return 0;
 }
 
 static void test_instances(void **state) {
     (void)state;
     assert_int_equal(give("-i", "4"), 0);
-    assert_int_equal(flags.settings.instances, 4);
-    assert_true(flags.settings.instances_given);
+    assert_int_equal(given.instances, 4);
+    assert_true(given.instances_given);
     assert_int_equal(give("-i", "max"), 0);
-    assert_int_equal(flags.settings.instances + (uint32_t)flags.settings.instances_less, 0);
+    assert_int_equal(given.instances + (uint32_t)given.instances_less, 0);
     assert_int_equal(give("-i", "-1"), 0);
-    assert_int_equal(flags.settings.instances, 0);
-    assert_int_equal(flags.settings.instances_less, 1);
+    assert_int_equal(given.instances, 0);
+    assert_int_equal(given.instances_less, 1);
     assert_int_equal(give("-i", "0"), 0);
-    assert_int_equal(flags.settings.instances + (uint32_t)flags.settings.instances_less, 0);
+    assert_int_equal(given.instances + (uint32_t)given.instances_less, 0);
     assert_int_equal(give("-i", "4096"), 0);
     assert_int_equal(give("-i", "4097"), UV_EINVAL);
     assert_int_equal(give("-i", "2x"), UV_EINVAL);
@@ -55,7 +65,7 @@ static void test_instances(void **state) {
 }
 
 static void test_every_time_goes_to_its_own_field(void **state) {
-    struct settings *settings = &flags.settings;
+    struct settings *settings = &given;
     const struct {
         const char *option;
         const uint64_t *field;
@@ -86,7 +96,7 @@ static void test_every_time_goes_to_its_own_field(void **state) {
 }
 
 static void test_flags(void **state) {
-    struct settings *settings = &flags.settings;
+    struct settings *settings = &given;
 
     (void)state;
     assert_int_equal(give("-x", NULL) + give("--wait-ready", NULL) + give("--time", NULL) +
@@ -96,41 +106,41 @@ static void test_flags(void **state) {
                      0);
     assert_true(settings->fork_mode && settings->wait_ready && settings->time &&
                 settings->shutdown_with_message && settings->trace && settings->silent &&
-                settings->no_color && flags.help);
+                settings->no_color && flags.common.help);
     assert_false(settings->autorestart);
 }
 
 static void test_status(void **state) {
     (void)state;
     assert_int_equal(give("--status", NULL), 0);
-    assert_true(flags.settings.status && !flags.settings.status_json);
+    assert_true(given.status && !given.status_json);
     assert_int_equal(give("--status=json", NULL), 0);
-    assert_true(!flags.settings.status && flags.settings.status_json);
+    assert_true(!given.status && given.status_json);
     assert_int_equal(give("--status=xml", NULL), UV_EINVAL);
 }
 
 static void test_window_and_restarts(void **state) {
     (void)state;
     assert_int_equal(give("--window", "1024"), 0);
-    assert_int_equal(flags.settings.window, 1024);
+    assert_int_equal(given.window, 1024);
     assert_int_equal(give("--window", "0"), UV_EINVAL);
     assert_int_equal(give("--window", "1025"), UV_EINVAL);
     assert_int_equal(give("--max-restarts", "0"), 0);
-    assert_int_equal(flags.settings.max_restarts, 0);
+    assert_int_equal(given.max_restarts, 0);
     assert_int_equal(give("--max-restarts", "-1"), UV_EINVAL);
     assert_int_equal(give("--max-memory-restart", "200M"), 0);
-    assert_int_equal(flags.settings.max_memory, 200 << 20);
+    assert_int_equal(given.max_memory, 200 << 20);
     assert_int_equal(give("--max-memory-restart", "much"), UV_EINVAL);
 }
 
 static void test_stop_codes(void **state) {
     (void)state;
     assert_int_equal(give("--stop-exit-codes", "0,42 255"), 0);
-    assert_int_equal(flags.settings.stop_code_count, 3);
-    assert_int_equal(flags.settings.stop_codes[1], 42);
-    assert_int_equal(flags.settings.stop_codes[2], 255);
+    assert_int_equal(given.stop_code_count, 3);
+    assert_int_equal(given.stop_codes[1], 42);
+    assert_int_equal(given.stop_codes[2], 255);
     assert_int_equal(give("--stop-exit-codes", "1"), 0);
-    assert_int_equal(flags.settings.stop_code_count, 1);
+    assert_int_equal(given.stop_code_count, 1);
     assert_int_equal(give("--stop-exit-codes", "256"), UV_EINVAL);
     assert_int_equal(give("--stop-exit-codes", ""), UV_EINVAL);
     assert_int_equal(give("--stop-exit-codes", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16"), 0);
@@ -154,13 +164,13 @@ static void test_intercept(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         assert_int_equal(give("--intercept", kinds[i].name), 0);
-        assert_int_equal(flags.settings.intercept, kinds[i].intercept);
+        assert_int_equal(given.intercept, kinds[i].intercept);
     }
     assert_int_equal(give("--intercept", "all"), UV_EINVAL);
 }
 
 static void test_texts_and_lists(void **state) {
-    struct settings *settings = &flags.settings;
+    struct settings *settings = &given;
 
     (void)state;
     assert_int_equal(give("-n", "first"), 0);
@@ -183,20 +193,38 @@ static void test_texts_and_lists(void **state) {
     assert_string_equal(settings->cwd, "/tmp");
 }
 
+/* One without a function of its own is an attribute's name. */
+static bool is_attribute(const struct cli_option *option) {
+    char name[64];
+
+    snprintf(name, sizeof name, "%s", option->name + (strncmp(option->name, "no-", 3) ? 0 : 3));
+    for (char *at = name; *at; at++)
+        *at = *at == '-' ? '_' : *at;
+    return attribute_canonical_name(name) != NULL;
+}
+
 /* Every option that is listed says what it takes, and there is room for all in getopt's tables. */
 static void test_the_table_is_complete(void **state) {
     size_t count = 0;
 
     (void)state;
-    for (const struct cli_option *option = run_options; option->name; option++, count++) {
-        assert_non_null(option->apply);
+    for (const struct cli_option *option = options; option->name; option++, count++) {
+        assert_true(option->apply || is_attribute(option));
         assert_int_equal(option->value != NULL, option->expects != NULL);
-        for (const struct cli_option *other = run_options; other < option; other++) {
+        for (const struct cli_option *other = options; other < option; other++) {
             assert_string_not_equal(option->name, other->name);
             assert_true(!option->letter || option->letter != other->letter);
         }
     }
-    assert_true(count < OPTIONS_MAX);
+    assert_true(count > 30 && count < OPTIONS_MAX);
+}
+
+/* What would be accepted and do nothing is refused. */
+static void test_what_only_the_daemon_serves_is_refused(void **state) {
+    (void)state;
+    assert_int_equal(give("--watch", NULL), UV_EINVAL);
+    assert_int_equal(give("--cron-restart", "@daily"), UV_EINVAL);
+    assert_int_equal(give("--output", "file"), UV_EINVAL);
 }
 
 static void test_policies_are_checked(void **state) {
@@ -229,6 +257,7 @@ int main(void) {
         TEST(intercept),
         TEST(texts_and_lists),
         TEST(the_table_is_complete),
+        TEST(what_only_the_daemon_serves_is_refused),
         TEST(policies_are_checked),
     };
 
