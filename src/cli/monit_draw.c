@@ -23,6 +23,7 @@ enum { OPEN_COLUMNS = 5, CPU_COLUMNS = 5, MEMORY_COLUMNS = 8 };
 
 static const struct monit_look plain = {.colour = DRAW_PLAIN};
 static const struct monit_look head = {.colour = DRAW_HEAD};
+static const struct monit_look bold = {.colour = DRAW_BOLD};
 static const struct monit_look grey = {.colour = DRAW_GREY};
 
 /* One drawing. */
@@ -60,9 +61,9 @@ static const char *printable(const struct screen *screen, char *text, size_t siz
     return text;
 }
 
-static unsigned put(struct screen *screen, const struct monit_area *area, unsigned row,
-                    unsigned column, const char *text, struct monit_look look) {
-    return monit_grid_put(screen->grid, area, row, column, text, look);
+static unsigned put(struct screen *screen, const struct monit_area *area, struct monit_place place,
+                    const char *text, struct monit_look look) {
+    return monit_grid_put(screen->grid, area, place, text, look);
 }
 
 /* --- the parts of the screen --- */
@@ -107,9 +108,9 @@ static void draw_lines(struct screen *screen) {
     unsigned column = screen->list.columns;
 
     for (unsigned row = 0; screen->beside && row < screen->list.rows; row++)
-        put(screen, &all, row, column, bar, grey);
+        put(screen, &all, monit_at(row, column), bar, grey);
     for (unsigned i = 0; screen->details.rows > 0 && i < all.columns; i++)
-        put(screen, &all, screen->details.row - 1, i,
+        put(screen, &all, monit_at(screen->details.row - 1, i),
             screen->beside && i == column && screen->style->utf8 ? "┴" : line, grey);
 }
 
@@ -214,35 +215,46 @@ static unsigned bar_columns(const struct screen *screen, bool first) {
     return first && room >= 4 ? room - 1 : 0;
 }
 
-static unsigned put_bar(struct screen *screen, unsigned row, unsigned column, unsigned width,
-                        double share, enum draw_colour colour) {
+/* One of the three figures of a row. */
+struct metric {
+    unsigned bar; /* columns of its bar, 0: none */
+    double share; /* of it that is full */
+    enum draw_colour colour;
+    unsigned columns; /* of its value */
+    const char *text;
+};
+
+static unsigned full_cells(unsigned width, double share) {
     unsigned full;
 
-    if (width == 0)
+    if (!(share > 0)) /* nor what is no number */
         return 0;
-    if (!(share > 0))
-        share = 0;
     full = share >= 1 ? width : (unsigned)(share * width + 0.5);
-    if (full == 0 && share > 0)
-        full = 1; /* a little is not nothing */
-    for (unsigned i = 0; i < width; i++) {
-        bool is_full = i < full;
-
-        put(screen, &screen->list, row, column + 1 + i,
-            screen->style->utf8 ? (is_full ? "█" : "░")
-            : is_full           ? "#"
-                                : ".",
-            is_full ? (struct monit_look){.colour = colour} : grey);
-    }
-    return width + 1;
+    return full > 0 ? full : 1; /* a little is not nothing */
 }
 
-static unsigned put_value(struct screen *screen, unsigned row, unsigned column, unsigned width,
-                          const char *text, struct monit_look look) {
-    unsigned length = (unsigned)strlen(text);
+static void put_bar(struct screen *screen, struct monit_place place, const struct metric *metric) {
+    const char *full = screen->style->utf8 ? "█" : "#";
+    const char *empty = screen->style->utf8 ? "░" : ".";
+    unsigned count = full_cells(metric->bar, metric->share);
 
-    put(screen, &screen->list, row, column + (width > length ? width - length : 1), text, look);
-    return width;
+    for (unsigned i = 0; i < metric->bar; i++)
+        put(screen, &screen->list, monit_at(place.row, place.column + i), i < count ? full : empty,
+            i < count ? (struct monit_look){.colour = metric->colour} : grey);
+}
+
+/* Bar, if wanted, and value, right-aligned: the columns that they take together. */
+static unsigned put_metric(struct screen *screen, struct monit_place place,
+                           const struct metric *metric, struct monit_look look, bool with_bar) {
+    unsigned bar = metric->bar > 0 ? metric->bar + 1 : 0;
+    unsigned length = (unsigned)strlen(metric->text);
+    unsigned blanks = metric->columns > length ? metric->columns - length : 1;
+
+    if (with_bar)
+        put_bar(screen, monit_at(place.row, place.column + 1), metric);
+    put(screen, &screen->list, monit_at(place.row, place.column + bar + blanks), metric->text,
+        look);
+    return bar + metric->columns;
 }
 
 static enum draw_colour cpu_colour(double cpu) {
@@ -256,44 +268,44 @@ static void write_open(char text[DRAW_NUMBER_MAX], double open) {
         snprintf(text, DRAW_NUMBER_MAX, "%.0f", open);
 }
 
+static void put_metrics(struct screen *screen, unsigned row, const struct metric metrics[3],
+                        struct monit_look look, bool with_bars) {
+    unsigned column = name_columns(screen);
+
+    for (size_t i = 0; i < 3; i++)
+        column += put_metric(screen, monit_at(row, column), &metrics[i], look, with_bars);
+}
+
 /* An app's sums have no bars. */
 static void put_figures(struct screen *screen, unsigned row, const struct figures *figures,
-                        bool bars) {
-    unsigned column = name_columns(screen);
-    unsigned first = bar_columns(screen, true);
-    unsigned other = bar_columns(screen, false);
-    struct monit_look look = bars ? plain : (struct monit_look){.colour = DRAW_BOLD};
-    char text[DRAW_NUMBER_MAX];
+                        bool with_bars) {
+    char open[DRAW_NUMBER_MAX];
+    char cpu[DRAW_NUMBER_MAX];
+    char memory[DRAW_NUMBER_MAX];
+    const struct metric metrics[3] = {
+        {bar_columns(screen, true), figures->open / screen->most_open, DRAW_CYAN, OPEN_COLUMNS,
+         open},
+        {bar_columns(screen, false), figures->cpu / 100, cpu_colour(figures->cpu), CPU_COLUMNS,
+         cpu},
+        {bar_columns(screen, false), figures->memory / screen->most_memory, DRAW_BLUE,
+         MEMORY_COLUMNS, memory},
+    };
 
-    if (bars)
-        put_bar(screen, row, column, first, figures->open / screen->most_open, DRAW_CYAN);
-    column += first + (first > 0);
-    write_open(text, figures->open);
-    column += put_value(screen, row, column, OPEN_COLUMNS, text, look);
-    if (bars)
-        put_bar(screen, row, column, other, figures->cpu / 100, cpu_colour(figures->cpu));
-    column += other + (other > 0);
-    snprintf(text, sizeof(text), "%.0f%%", figures->cpu);
-    column += put_value(screen, row, column, CPU_COLUMNS, text, look);
-    if (bars)
-        put_bar(screen, row, column, other, figures->memory / screen->most_memory, DRAW_BLUE);
-    column += other + (other > 0);
-    draw_bytes(text, (int64_t)figures->memory);
-    put_value(screen, row, column, MEMORY_COLUMNS, text, look);
+    write_open(open, figures->open);
+    snprintf(cpu, sizeof(cpu), "%.0f%%", figures->cpu < 1e6 ? figures->cpu : 0);
+    draw_bytes(memory, (int64_t)figures->memory);
+    put_metrics(screen, row, metrics, with_bars ? plain : bold, with_bars);
 }
 
 static void draw_list_head(struct screen *screen) {
-    unsigned column = name_columns(screen);
-    unsigned first = bar_columns(screen, true);
-    unsigned other = bar_columns(screen, false);
+    const struct metric metrics[3] = {
+        {bar_columns(screen, true), 0, DRAW_PLAIN, OPEN_COLUMNS, "open"},
+        {bar_columns(screen, false), 0, DRAW_PLAIN, CPU_COLUMNS, "cpu"},
+        {bar_columns(screen, false), 0, DRAW_PLAIN, MEMORY_COLUMNS, "mem"},
+    };
 
-    put(screen, &screen->list, 0, 2, "app", head);
-    column += first + (first > 0);
-    column += put_value(screen, 0, column, OPEN_COLUMNS, "open", head);
-    column += other + (other > 0);
-    column += put_value(screen, 0, column, CPU_COLUMNS, "cpu", head);
-    column += other + (other > 0);
-    put_value(screen, 0, column, MEMORY_COLUMNS, "mem", head);
+    put(screen, &screen->list, monit_at(0, 2), "app", head);
+    put_metrics(screen, 0, metrics, head, false);
 }
 
 /* The name of an app, or the number of a process, cut to its column. */
@@ -308,14 +320,15 @@ static void put_name(struct screen *screen, unsigned row, const struct monit_row
     if (!it->is_app) {
         snprintf(text, sizeof(text), "%lld",
                  (long long)draw_member_number(screen->view->listed[it->first], "pm_id", -1));
-        put(screen, &area, row, 4, text, look);
+        put(screen, &area, monit_at(row, 4), text, look);
         return;
     }
     write_count(screen, it, count);
     area.columns -= smaller(area.columns, (unsigned)strlen(count));
-    width = put(screen, &area, row, 2, printable(screen, text, sizeof(text), it->app), look);
+    width =
+        put(screen, &area, monit_at(row, 2), printable(screen, text, sizeof(text), it->app), look);
     area.columns = smaller(screen->list.columns, name_columns(screen));
-    put(screen, &area, row, 2 + width, count, look);
+    put(screen, &area, monit_at(row, 2 + width), count, look);
 }
 
 static void put_fold_mark(struct screen *screen, unsigned row, const struct monit_row *it) {
@@ -324,9 +337,9 @@ static void put_fold_mark(struct screen *screen, unsigned row, const struct moni
     if (!it->is_app || it->count < 2)
         return;
     if (screen->style->utf8)
-        put(screen, &screen->list, row, 0, folded ? "▸" : "▾", grey);
+        put(screen, &screen->list, monit_at(row, 0), folded ? "▸" : "▾", grey);
     else
-        put(screen, &screen->list, row, 0, folded ? "+" : "-", grey);
+        put(screen, &screen->list, monit_at(row, 0), folded ? "+" : "-", grey);
 }
 
 /* What is not online has no figures worth a bar: its status, and why. */
@@ -337,12 +350,13 @@ static void put_status(struct screen *screen, unsigned row, const json_t *proces
     unsigned column = name_columns(screen) + 1;
     char text[TEXT_MAX];
 
-    column += put(screen, &screen->list, row, column, printable(screen, text, sizeof(text), status),
-                  look);
+    column += put(screen, &screen->list, monit_at(row, column),
+                  printable(screen, text, sizeof(text), status), look);
     if (!reason || strcmp(status, "stopped") == 0)
         return;
-    column += put(screen, &screen->list, row, column, ": ", look);
-    put(screen, &screen->list, row, column, printable(screen, text, sizeof(text), reason), plain);
+    column += put(screen, &screen->list, monit_at(row, column), ": ", look);
+    put(screen, &screen->list, monit_at(row, column), printable(screen, text, sizeof(text), reason),
+        plain);
 }
 
 static enum draw_colour row_colour(const struct monit_view *view, const struct monit_row *row) {
@@ -366,8 +380,8 @@ static void draw_row(struct screen *screen, unsigned row, const struct monit_row
 }
 
 static void draw_empty_list(struct screen *screen) {
-    put(screen, &screen->list, 1, 2, screen->view->processes ? "no apps" : "waiting for the daemon",
-        grey);
+    put(screen, &screen->list, monit_at(1, 2),
+        screen->view->processes ? "no apps" : "waiting for the daemon", grey);
 }
 
 static void draw_list_part(struct screen *screen) {
@@ -402,8 +416,8 @@ static void draw_line(struct screen *screen, unsigned row, const struct monit_li
         goto done;
     snprintf(number, sizeof(number), "%lld|", (long long)line->pm_id);
     if (numbered)
-        column = put(screen, &screen->output, row, 0, number, grey);
-    put(screen, &screen->output, row, column, buffer_data(&text), look);
+        column = put(screen, &screen->output, monit_at(row, 0), number, grey);
+    put(screen, &screen->output, monit_at(row, column), buffer_data(&text), look);
 done:
     buffer_clear(&text);
 }
@@ -443,7 +457,7 @@ static void draw_output(struct screen *screen, const struct monit_row *chosen) {
 
     write_subject(screen, chosen, subject, sizeof(subject));
     snprintf(text, sizeof(text), "output of %s", subject);
-    put(screen, &screen->output, 0, 0, text, head);
+    put(screen, &screen->output, monit_at(0, 0), text, head);
     draw_output_lines(screen, chosen);
 }
 
@@ -460,7 +474,8 @@ static void put_detail(struct screen *screen, unsigned row, const char *format, 
     va_start(arguments, format);
     vsnprintf(outside, sizeof(outside), format, arguments);
     va_end(arguments);
-    put(screen, &screen->details, row, 0, printable(screen, text, sizeof(text), outside), plain);
+    put(screen, &screen->details, monit_at(row, 0), printable(screen, text, sizeof(text), outside),
+        plain);
 }
 
 static long long count_of(const json_t *process, const char *name) {
@@ -551,7 +566,7 @@ static void draw_keys(struct screen *screen) {
 
     while (form < 2 && strlen(forms[form]) > screen->bottom.columns)
         form++;
-    put(screen, &screen->bottom, 0, 0, forms[form], grey);
+    put(screen, &screen->bottom, monit_at(0, 0), forms[form], grey);
 }
 
 static void draw_bottom(struct screen *screen, const struct monit_row *chosen) {
@@ -563,10 +578,10 @@ static void draw_bottom(struct screen *screen, const struct monit_row *chosen) {
     if (view->asks_to_stop && chosen) {
         write_subject(screen, chosen, subject, sizeof(subject));
         snprintf(text, sizeof(text), "stop %s? y or n", subject);
-        put(screen, &screen->bottom, 0, 0, text, (struct monit_look){.reverse = true});
+        put(screen, &screen->bottom, monit_at(0, 0), text, (struct monit_look){.reverse = true});
     } else if (view->message[0] != '\0') {
-        put(screen, &screen->bottom, 0, 0, printable(screen, text, sizeof(text), view->message),
-            look);
+        put(screen, &screen->bottom, monit_at(0, 0),
+            printable(screen, text, sizeof(text), view->message), look);
     } else {
         draw_keys(screen);
     }
@@ -586,10 +601,10 @@ static void draw_help(struct screen *screen) {
     struct monit_area all = {.rows = screen->grid->rows, .columns = screen->grid->columns};
     unsigned row = all.rows > 10;
 
-    put(screen, &all, row++, 1, "Keys; any of them leaves this page", head);
+    put(screen, &all, monit_at(row++, 1), "Keys; any of them leaves this page", head);
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++, row++) {
-        put(screen, &all, row, 1, lines[i][0], (struct monit_look){.colour = DRAW_BOLD});
-        put(screen, &all, row, 14, lines[i][1], plain);
+        put(screen, &all, monit_at(row, 1), lines[i][0], bold);
+        put(screen, &all, monit_at(row, 14), lines[i][1], plain);
     }
 }
 

@@ -61,15 +61,15 @@ static void set_cell(struct monit_cell *cell, const char *character, size_t size
     memcpy(cell->text, character, size);
 }
 
-unsigned monit_grid_put(struct monit_grid *grid, const struct monit_area *area, unsigned row,
-                        unsigned column, const char *text, struct monit_look look) {
-    unsigned begin = column;
+unsigned monit_grid_put(struct monit_grid *grid, const struct monit_area *area,
+                        struct monit_place place, const char *text, struct monit_look look) {
+    unsigned begin = place.column;
     struct monit_cell *last = NULL;
     size_t size;
 
     for (; *text != '\0'; text += size) {
         unsigned width;
-        struct monit_cell *cell = find_cell(grid, area, row, column);
+        struct monit_cell *cell = find_cell(grid, area, place.row, place.column);
 
         size = character_bytes(text);
         width = (unsigned)draw_width(text, size);
@@ -77,15 +77,15 @@ unsigned monit_grid_put(struct monit_grid *grid, const struct monit_area *area, 
             combine(last, text, size);
             continue;
         }
-        if (!cell || !find_cell(grid, area, row, column + width - 1))
+        if (!cell || !find_cell(grid, area, place.row, place.column + width - 1))
             break;
         set_cell(cell, text, size, look);
         for (unsigned i = 1; i < width; i++)
             set_cell(cell + i, "", 0, look);
         last = cell;
-        column += width;
+        place.column += width;
     }
-    return column - begin;
+    return place.column - begin;
 }
 
 void monit_grid_mark(struct monit_grid *grid, const struct monit_area *area, unsigned row,

@@ -30,6 +30,16 @@ struct monit_area {
     unsigned columns;
 };
 
+/* Within an area. */
+struct monit_place {
+    unsigned row;
+    unsigned column;
+};
+
+static inline struct monit_place monit_at(unsigned row, unsigned column) {
+    return (struct monit_place){.row = row, .column = column};
+}
+
 /* How something is put. */
 struct monit_look {
     enum draw_colour colour;
@@ -44,9 +54,9 @@ void monit_grid_clear(struct monit_grid *grid);
 void monit_grid_blank(struct monit_grid *grid);
 
 /* Puts printable UTF-8 into one row of an area, cut at its right edge: the columns it took.
- * `row` and `column` are counted within the area. A tab becomes a blank. */
-unsigned monit_grid_put(struct monit_grid *grid, const struct monit_area *area, unsigned row,
-                        unsigned column, const char *text, struct monit_look look);
+ * A tab becomes a blank. */
+unsigned monit_grid_put(struct monit_grid *grid, const struct monit_area *area,
+                        struct monit_place place, const char *text, struct monit_look look);
 
 /* Gives a whole row of an area a look, whatever is in it. */
 void monit_grid_mark(struct monit_grid *grid, const struct monit_area *area, unsigned row,

@@ -166,7 +166,8 @@ class FakeDaemon:
             def _history(self):
                 self._begin_events()
                 for pm_id, line in daemon.history:
-                    self._chunk("event: log\ndata: " + json.dumps(daemon.event(pm_id, line)) + "\n\n")
+                    event = json.dumps(daemon.event(pm_id, line))
+                    self._chunk(f"event: log\ndata: {event}\n\n")
                 self.wfile.write(b"0\r\n\r\n")
 
             def do_GET(self):
@@ -194,7 +195,8 @@ class FakeDaemon:
                     self._answer_action(self.path)
 
         self._server = _Server(self.path, Handler)
-        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True)
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,),
+                                        daemon=True)
 
     def __enter__(self):
         self._thread.start()

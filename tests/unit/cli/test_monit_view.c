@@ -321,13 +321,15 @@ static void test_wide_characters_take_two_cells(void **state) {
 
     (void)state;
     assert_int_equal(monit_grid_init(&grid, 1, 5), 0);
-    assert_int_equal(monit_grid_put(&grid, &area, 0, 0, "日本語", (struct monit_look){0}), 4);
+    assert_int_equal(monit_grid_put(&grid, &area, monit_at(0, 0), "日本語", (struct monit_look){0}),
+                     4);
     assert_string_equal(grid.cells[0].text, "日");
     assert_string_equal(grid.cells[1].text, "");
     assert_string_equal(grid.cells[4].text, " ");
-    assert_int_equal(monit_grid_put(&grid, &area, 0, 3, "e\xcc\x81x", (struct monit_look){0}), 2);
+    assert_int_equal(
+        monit_grid_put(&grid, &area, monit_at(0, 3), "e\xcc\x81x", (struct monit_look){0}), 2);
     assert_string_equal(grid.cells[3].text, "e\xcc\x81");
-    assert_int_equal(monit_grid_put(&grid, &area, 1, 0, "x", (struct monit_look){0}), 0);
+    assert_int_equal(monit_grid_put(&grid, &area, monit_at(1, 0), "x", (struct monit_look){0}), 0);
     buffer_init(&out);
     assert_int_equal(monit_grid_print(&grid, 0, &out), 0);
     buffer_clear(&out);
