@@ -123,6 +123,15 @@ static bool read_body(struct control_request *request, const struct http_request
     return false;
 }
 
+/* So that a parameter that cannot be read is not taken for one that is missing. */
+static bool check_query(struct control_request *request) {
+    if (control_check_encoding(request->query))
+        return true;
+    control_reply_error(request->connection, 400, "bad_request",
+                        "the query is not properly percent-encoded");
+    return false;
+}
+
 static void on_request(void *owner, struct http_connection *connection,
                        const struct http_request *http) {
     struct control *control = owner;
@@ -144,7 +153,7 @@ static void on_request(void *owner, struct http_connection *connection,
         return;
     }
     route = find_route(control, &request);
-    if (!route || !read_body(&request, http))
+    if (!route || !check_query(&request) || !read_body(&request, http))
         return;
     route->handle(control->owner, &request);
     json_decref(request.body);

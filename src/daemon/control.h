@@ -7,10 +7,11 @@
  *
  * Who is let in (RELIABILITY: security): the directory is 0700 and the socket 0600; the peer must
  * be our user or root (403); Host must be "localhost" or empty, and may be missing with HTTP/1.0
- * only (421). A body is application/json (415), valid (400) and at most 8 MiB (413); all bodies and
- * all that waits to be sent are together at most 64 MiB (503). Of more than 1024 clients the one
- * that has kept its request waiting longest leaves; only when all of them wait for us is a new one
- * refused (503). Whoever is late is let go, see http_server_default_options. */
+ * only (421). The query must be properly encoded (400). A body is application/json (415), valid
+ * (400) and at most 8 MiB (413); all bodies and all that waits to be sent are together at most 64
+ * MiB (503). Of more than 1024 clients the one that has kept its request waiting longest leaves;
+ * only when all of them wait for us is a new one refused (503). Whoever is late is let go, see
+ * http_server_default_options. */
 #ifndef BATON_DAEMON_CONTROL_H
 #define BATON_DAEMON_CONTROL_H
 
@@ -76,7 +77,7 @@ int control_start(struct control *control, uv_loop_t *loop, const char *director
 void control_close(struct control *control, void (*on_closed)(void *owner));
 
 /* The value of the `index`-th parameter `name` of the query, decoded into `value`; returns `value`,
- * or NULL when there is none or it does not fit. A "+" is a blank. */
+ * or NULL when there is none. A "+" is a blank; what is too long is cut. */
 const char *control_query(const struct control_request *request, const char *name, size_t index,
                           char *value, size_t size);
 

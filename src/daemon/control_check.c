@@ -100,22 +100,25 @@ static int decode_byte(const char *text, size_t length, size_t *ret_used) {
     return high < 0 || low < 0 || high + low == 0 ? -1 : high * 16 + low;
 }
 
-static bool decode(const char *text, size_t length, char *value, size_t size) {
+bool control_check_encoding(const char *query) {
+    size_t used;
+
+    for (; query && *query; query += used)
+        if (decode_byte(query, strnlen(query, 3), &used) < 0)
+            return false;
+    return true;
+}
+
+static void decode(const char *text, size_t length, char *value, size_t size) {
     size_t end = 0;
 
-    for (size_t i = 0; i < length;) {
+    for (size_t i = 0; i < length && end + 1 < size;) {
         size_t used;
-        int byte = decode_byte(text + i, length - i, &used);
 
-        if (byte < 0 || end + 1 >= size)
-            return false;
-        value[end++] = (char)byte;
+        value[end++] = (char)decode_byte(text + i, length - i, &used);
         i += used;
     }
-    if (end >= size)
-        return false;
     value[end] = '\0';
-    return true;
 }
 
 bool control_check_query(const char *query, const char *name, size_t index, char *value,
@@ -130,7 +133,8 @@ bool control_check_query(const char *query, const char *name, size_t index, char
         if (named && index-- == 0) {
             size_t skipped = name_length == length ? length : name_length + 1;
 
-            return decode(query + skipped, length - skipped, value, size);
+            decode(query + skipped, length - skipped, value, size);
+            return true;
         }
         query += length + (query[length] == '&');
     }

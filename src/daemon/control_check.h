@@ -28,8 +28,11 @@ bool control_check_values(const char *text, size_t length);
  * NULL when the pattern has none. */
 bool control_check_path(const char *path, const char *pattern, const char **ret_segment);
 
-/* Decodes the `index`-th value of `name` in a query: false when there is none, it is not properly
- * encoded, holds a NUL, or does not fit. */
+/* Whether every percent code of a query (may be NULL) is whole and none is a NUL. */
+bool control_check_encoding(const char *query);
+
+/* Decodes the `index`-th value of `name` in a query that control_check_encoding() has passed; false
+ * when there is none. What is too long is cut. */
 bool control_check_query(const char *query, const char *name, size_t index, char *value,
                          size_t size);
 

@@ -271,6 +271,7 @@ static void test_a_query_is_decoded(void **state) {
     join(&peers[0]);
     say(&peers[0], REQUEST("GET /v1/query?target=a&x=1&target=%2Fb+c%26/&target=", ""));
     LOOP_UNTIL(has(&peers[0], "\"[a][/b c&/][]\"\n"));
+    ask(REQUEST("GET /v1/query?target=%2", ""), "400", "\"bad_request\"");
 }
 
 /* --- What is refused --- */

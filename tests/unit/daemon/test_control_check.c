@@ -120,15 +120,23 @@ static void test_query(void **state) {
     check_query("&&t=a=b&", 0, "a=b");
     check_query("t=%61%2f%2F+%2B", 0, "a// +");
     check_query("t=1234567", 0, "1234567");
-    check_query("t=12345678", 0, NULL);
+    check_query("t=12345678&t=b", 0, "1234567");
+    check_query("t=%41%42%43%44%45%46%47%48", 0, "ABCDEFG");
     check_query("tt=a&xt=b", 0, NULL);
-    check_query("t=%", 0, NULL);
-    check_query("t=%4", 0, NULL);
-    check_query("t=%4&1", 0, NULL);
-    check_query("t=%zz", 0, NULL);
-    check_query("t=a%00b", 0, NULL);
     check_query("", 0, NULL);
     check_query(NULL, 0, NULL);
+}
+
+static void test_encoding(void **state) {
+    static const char *const bad[] = {"%", "t=%4", "t=%4&1", "%zz", "%4g", "a%00b", "%%41"};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++)
+        if (control_check_encoding(bad[i]))
+            fail_msg("%s", bad[i]);
+    assert_true(control_check_encoding(NULL));
+    assert_true(control_check_encoding(""));
+    assert_true(control_check_encoding("t=%41%2F+%e2%82%aC&u"));
 }
 
 /* `unit` as often as the limit allows, and once more. */
@@ -162,8 +170,10 @@ static void test_values(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_host), cmocka_unit_test(test_type),  cmocka_unit_test(test_events),
-        cmocka_unit_test(test_path), cmocka_unit_test(test_query), cmocka_unit_test(test_values),
+        cmocka_unit_test(test_host),     cmocka_unit_test(test_type),
+        cmocka_unit_test(test_events),   cmocka_unit_test(test_path),
+        cmocka_unit_test(test_query),    cmocka_unit_test(test_values),
+        cmocka_unit_test(test_encoding),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
