@@ -467,5 +467,5 @@ void daemon_on_kill(void *owner, struct control_request *request) {
         return;
     }
     daemon->kill_answer = control_answer_create(request, on_killer_gone, daemon);
-    daemon_end(daemon);
+    daemon_end(daemon, true);
 }

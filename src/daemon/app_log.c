@@ -10,7 +10,10 @@
 #include <string.h>
 #include <time.h>
 
-#define REST_MS       30000
+#define REST_MS       5000
+#define PROBLEM_MS    60000
+#define OUR_MODE      0600
+#define GIVEN_MODE    0640
 #define RECENT_SIZE   4096
 #define RECENT_COUNT  2 /* workers: of a reload the old one and the new one */
 #define APP_NAME_MAX  128
@@ -39,7 +42,8 @@ struct recent {
 
 struct app_log_slot {
     uint32_t number;
-    bool numbered;
+    bool numbered; /* its files have the process's number in their names: … */
+    uint32_t id;   /* … this */
     struct app_log_stream streams[2];
     struct app_log_file *combined; /* NULL: none */
     struct recent recent[RECENT_COUNT];
@@ -99,7 +103,9 @@ int app_log_path(const struct app_log *log, uint32_t slot, enum app_log_kind kin
 
     if (result < 0)
         return result;
-    if (known ? known->numbered : log->numbered)
+    if (known && known->numbered)
+        return log_name_with_id(base, known->id, path, PATH_MAX);
+    if (!known && log->numbered)
         return log_name_with_id(base, log->options.process_id(log->options.owner, slot), path,
                                 PATH_MAX);
     memcpy(path, base, strlen(base) + 1);
@@ -108,11 +114,17 @@ int app_log_path(const struct app_log *log, uint32_t slot, enum app_log_kind kin
 
 /* --- files --- */
 
+/* A full disk is the same problem in every file. */
 static void on_problem(void *owner, const struct log_problem *problem) {
     struct app_log *log = owner;
+    uint64_t now_ms = uv_now(log->options.loop);
 
-    if (log->options.on_problem)
-        log->options.on_problem(log->options.owner, problem);
+    if (!log->options.on_problem || (log->problem_error == problem->error && log->problem_ms &&
+                                     now_ms - log->problem_ms < PROBLEM_MS))
+        return;
+    log->problem_ms = now_ms;
+    log->problem_error = problem->error;
+    log->options.on_problem(log->options.owner, problem);
 }
 
 static struct app_log_file *find_file(struct app_log *log, const char *path) {
@@ -125,9 +137,10 @@ static struct app_log_file *find_file(struct app_log *log, const char *path) {
     return NULL;
 }
 
-static struct app_log_file *create_file(struct app_log *log, const char *path) {
+static struct app_log_file *create_file(struct app_log *log, const char *path, mode_t mode) {
     struct log_file_options options = {.loop = log->options.loop,
                                        .path = path,
+                                       .mode = mode,
                                        .max_size = log->options.settings->max_log_size,
                                        .keep = log->options.settings->log_keep,
                                        .problem = on_problem,
@@ -149,13 +162,14 @@ static int open_file(struct app_log *log, uint32_t slot, enum app_log_kind kind,
                      struct app_log_file **ret_file) {
     char path[PATH_MAX];
     struct app_log_file *file;
+    mode_t mode = setting_of(log->options.settings, kind) ? GIVEN_MODE : OUR_MODE;
 
     *ret_file = NULL;
     if (app_log_path(log, slot, kind, path) < 0)
         return 0;
     file = find_file(log, path);
     if (!file)
-        file = create_file(log, path);
+        file = create_file(log, path, mode);
     if (!file)
         return UV_ENOMEM;
     file->users++;
@@ -179,7 +193,10 @@ static void release_files(struct app_log_slot *slot) {
 }
 
 static int open_files(struct app_log *log, struct app_log_slot *slot) {
-    int result = open_file(log, slot->number, APP_LOG_OUT, &slot->streams[false].file);
+    int result;
+
+    slot->id = log->options.process_id(log->options.owner, slot->number);
+    result = open_file(log, slot->number, APP_LOG_OUT, &slot->streams[false].file);
 
     if (result == 0)
         result = open_file(log, slot->number, APP_LOG_ERROR, &slot->streams[true].file);
@@ -253,6 +270,21 @@ static int add_slots(struct app_log *log, uint32_t slots) {
         if (!add_slot(log))
             return UV_ENOMEM;
     return 0;
+}
+
+/* A slot that was given up and taken again has another process. */
+static int renew_slots(struct app_log *log) {
+    int result = 0;
+
+    for (uint32_t i = 0; i < log->slot_count && result == 0; i++) {
+        struct app_log_slot *slot = log->slots[i];
+
+        if (!slot->numbered || log->options.process_id(log->options.owner, i) == slot->id)
+            continue;
+        release_files(slot);
+        result = open_files(log, slot);
+    }
+    return result;
 }
 
 /* --- the last lines --- */
@@ -433,8 +465,9 @@ static int format_dated(struct passage *passage, const char *line, size_t size) 
         return -ENOMEM;
     if (!passage->stream->continued) {
         memcpy(room, passage->date, passage->date_length);
-        memcpy(room + passage->date_length, ": ", 2);
-        length = passage->date_length + 2;
+        length = passage->date_length;
+        room[length++] = ':';
+        room[length++] = ' ';
     }
     memcpy(room + length, line, size);
     length += size;
@@ -548,6 +581,8 @@ static struct output_taken take(struct output_sink *sink, const struct output_or
 
 static void apply(struct app_log *log, const struct settings *settings) {
     log->options.settings = settings;
+    if (settings->name)
+        log->options.name = settings->name;
     log->numbered = settings->instances > 1 && !settings->merge_logs;
     log->date_format = settings->log_date_format;
     if (!log->date_format && settings->time)
@@ -564,7 +599,9 @@ int app_log_resize(struct app_log *log, uint32_t slots) {
     int result;
 
     log->numbered = slots > 1 && !log->options.settings->merge_logs;
-    result = add_slots(log, slots);
+    result = renew_slots(log);
+    if (result == 0)
+        result = add_slots(log, slots);
     compress_what_waits(log);
     return result;
 }
@@ -609,10 +646,9 @@ void app_log_close(struct app_log *log, void (*on_closed)(void *owner), void *ow
     output_sink_close(&log->sink, on_sources_closed, log);
 }
 
-int app_log_configure(struct app_log *log, const struct settings *settings) {
+static int open_all_anew(struct app_log *log) {
     int result = 0;
 
-    apply(log, settings);
     for (uint32_t i = 0; i < log->slot_count; i++)
         release_files(log->slots[i]);
     for (uint32_t i = 0; i < log->slot_count; i++) {
@@ -620,6 +656,20 @@ int app_log_configure(struct app_log *log, const struct settings *settings) {
         if (open_files(log, log->slots[i]) < 0)
             result = UV_ENOMEM;
     }
+    compress_what_waits(log);
+    return result;
+}
+
+int app_log_configure(struct app_log *log, const struct settings *settings) {
+    const struct settings *old = log->options.settings;
+    int result;
+
+    apply(log, settings);
+    result = open_all_anew(log);
+    if (result == 0)
+        return 0;
+    apply(log, old);
+    open_all_anew(log);
     return result;
 }
 

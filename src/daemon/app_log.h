@@ -2,7 +2,9 @@
  *
  * Each slot has an out and an error file, and a combined one where log_file is set; merge_logs, or
  * paths that are equal, make several share one file, and then whole lines go there. Files are named
- * and formatted by the app's settings, written by log_file.h, and exist from the start.
+ * and formatted by the app's settings, written by log_file.h, and exist from the start. Those whose
+ * paths the user has given may be read by his group, for the sake of log collectors; the others
+ * not.
  *
  * Lines are announced only while somebody follows, and cut only for those and for formats: raw
  * output that nobody follows is written as it was read. A line longer than OUTPUT_HELD_MAX is
@@ -41,12 +43,13 @@ struct app_log_options {
     uv_loop_t *loop;
     const struct settings *settings;
     const char *home;
-    const char *name; /* of the app */
-    uint64_t rest_ms; /* after which rotated files are compressed; 0: the default, 30 s */
+    const char *name; /* of the app, if the settings have none */
+    uint64_t rest_ms; /* after which rotated files are compressed; 0: the default, 5 s */
     /* The number of a slot's process (pm_id), which is in names of files and in JSON. */
     uint32_t (*process_id)(void *owner, uint32_t slot);
     void (*on_line)(void *owner, const struct log_line *line);
-    void (*on_problem)(void *owner, const struct log_problem *problem); /* or NULL; seldom */
+    /* Or NULL; at most once a minute, unless it is another error. */
+    void (*on_problem)(void *owner, const struct log_problem *problem);
     void *owner;
 };
 
@@ -62,6 +65,8 @@ struct app_log {
     const char *date_format; /* NULL: none */
     struct buffer lines;     /* being formatted */
     struct buffer text;      /* being announced */
+    uint64_t problem_ms;     /* when one was last announced; 0: never */
+    int problem_error;
     void (*on_closed)(void *owner);
     void *owner;
 };
@@ -73,11 +78,11 @@ int app_log_start(struct app_log *log, const struct app_log_options *options);
 void app_log_close(struct app_log *log, void (*on_closed)(void *owner), void *owner);
 
 /* Other settings of the same app: files get the names and formats of these from now on. 0, or
- * UV_ENOMEM when slots are without files now. */
+ * UV_ENOMEM with the old settings in force. */
 int app_log_configure(struct app_log *log, const struct settings *settings);
 
-/* The app has so many slots now: files of new ones are opened. A slot that has one without a
- * process's number in its name keeps that. 0 or UV_ENOMEM. */
+/* The app has so many slots now, or other processes in them: files of new ones are opened. A slot
+ * that has one without a process's number in its name keeps that. 0 or UV_ENOMEM. */
 int app_log_resize(struct app_log *log, uint32_t slots);
 
 /* Whether lines are announced. */

@@ -152,7 +152,8 @@ static void on_fleet_closed(void *owner) {
     control_close(&daemon->control, on_control_closed);
 }
 
-void daemon_end(struct daemon *daemon) {
+void daemon_end(struct daemon *daemon, bool forget) {
+    daemon->forgets = daemon->forgets || forget;
     if (daemon->ending)
         return;
     daemon->ending = true;
@@ -166,7 +167,7 @@ static void on_signal(uv_signal_t *signal, int number) {
     struct daemon *daemon = signal->data;
 
     if (number == SIGINT || number == SIGTERM) {
-        daemon_end(daemon);
+        daemon_end(daemon, false);
     } else if (number == SIGUSR2) {
         log_file_reopen(&daemon->log, clock_ms());
         LIST_EACH(node, following, &daemon->fleet.records)
@@ -326,6 +327,8 @@ int daemon_run(const struct daemon_options *options) {
     uv_loop_close(&daemon.loop);
     log_set_sink(NULL, NULL);
     log_file_clear(&daemon.log);
+    if (daemon.forgets && home_file(options->home, HOME_STATE, path, sizeof path) == 0)
+        state_file_remove(path);
     if (home_file(options->home, HOME_LOCK, path, sizeof path) == 0)
         lock_release(&daemon.lock, path);
     return 0;

@@ -38,6 +38,7 @@ struct daemon {
     struct survivors_end survivors_end;
     bool ending_survivors;
     bool ending;
+    bool forgets; /* a person ended it: what ran is not started again by itself */
     uint64_t started_ms;
     struct control_answer *kill_answer; /* of whoever told us to end */
 };
@@ -47,8 +48,9 @@ extern const struct control_route daemon_routes[];
 
 /* --- daemon.c --- */
 
-/* Stops everything, then the loop. Harmless when it ends already. */
-void daemon_end(struct daemon *daemon);
+/* Stops everything, then the loop. Harmless when it ends already. With `forget` what ran is not
+ * started by the next daemon, unless it is told to resurrect the dump. */
+void daemon_end(struct daemon *daemon, bool forget);
 
 /* --- selections from requests, routes.c --- */
 

@@ -50,13 +50,13 @@ static void make_directories(const char *path) {
 }
 
 /* Not blocking: a pipe without reader is an error, and one with a slow reader, too. */
-static int open_path(const char *path) {
+static int open_path(const char *path, mode_t mode) {
     int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    int descriptor = open(path, flags, LOG_FILE_MODE);
+    int descriptor = open(path, flags, mode);
 
     if (descriptor < 0 && errno == ENOENT) {
         make_directories(path);
-        descriptor = open(path, flags, LOG_FILE_MODE);
+        descriptor = open(path, flags, mode);
     }
     return descriptor < 0 ? uv_translate_sys_error(errno) : descriptor;
 }
@@ -64,7 +64,7 @@ static int open_path(const char *path) {
 /* Opens the path; what was open stays when that fails. */
 static int open_anew(struct log_file *file, uint64_t now_ms) {
     struct stat status;
-    int descriptor = open_path(file->path);
+    int descriptor = open_path(file->path, file->options.mode);
 
     file->looked_ms = now_ms;
     if (descriptor >= 0 && fstat(descriptor, &status) < 0) {
@@ -342,8 +342,9 @@ int log_file_flush(struct log_file *file) {
 static void on_compressed(void *owner, int result) {
     struct log_file *file = owner;
 
-    (void)result; /* it stays as it is then, and is tried again after the next rotation */
     file->compression = NULL;
+    if (result == 0) /* else it stays as it is, and is tried again later */
+        log_file_compress(file, file->rest_ms);
 }
 
 /* Whether the predecessor is there, not compressed; and whether it has rested. */
@@ -363,10 +364,11 @@ static bool is_plain(const struct log_file *file, uint32_t number, uint64_t rest
     return true;
 }
 
-/* The oldest first: it has rested longest. */
+/* The oldest has rested longest. */
 bool log_file_compress(struct log_file *file, uint64_t rest_ms) {
     bool rested = false;
 
+    file->rest_ms = rest_ms;
     if (file->compression || !file->waits)
         return file->waits;
     for (uint32_t number = file->options.keep; number >= PREDECESSOR_1; number--) {

@@ -21,8 +21,6 @@
 #include <sys/types.h>
 #include <uv.h>
 
-#define LOG_FILE_MODE 0640
-
 struct log_compression;
 
 /* Why a file cannot be written to. */
@@ -36,6 +34,7 @@ struct log_problem {
 struct log_file_options {
     uv_loop_t *loop;   /* for compression, in its thread pool */
     const char *path;  /* absolute */
+    mode_t mode;       /* of a new file, less the umask */
     uint64_t max_size; /* bytes; 0: never rotated */
     uint32_t keep;     /* predecessors; 0: the file is emptied instead of rotated */
     void (*problem)(void *owner, const struct log_problem *problem); /* or NULL */
@@ -53,6 +52,7 @@ struct log_file {
     uint64_t size;
     bool line_start;    /* what was written last is the end of a line */
     bool torn;          /* a part of a line was dropped */
+    uint64_t rest_ms;   /* of the last log_file_compress() */
     bool waits;         /* predecessors are there that may be compressed */
     uint64_t looked_ms; /* when path and size were last looked at, or opening was tried */
     uint64_t failed_ms; /* when rotation failed; 0: not lately */
@@ -78,8 +78,8 @@ void log_file_reopen(struct log_file *file, uint64_t now_ms);
 /* Empties it and removes its predecessors. 0 or the UV_E* why it cannot be emptied. */
 int log_file_flush(struct log_file *file);
 
-/* Starts to compress the oldest predecessor to which nobody has written for `rest_ms`, if none is
- * being compressed. Whether there may be more to do later. */
+/* Starts to compress the predecessors to which nobody has written for `rest_ms`, the oldest first,
+ * one after the other. Whether there may be more to do later. */
 bool log_file_compress(struct log_file *file, uint64_t rest_ms);
 
 #endif

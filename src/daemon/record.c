@@ -1,6 +1,7 @@
 #include "daemon/record.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "config/attribute.h"
 #include "config/check.h"
 #include "daemon/home.h"
@@ -178,14 +179,19 @@ static int start_log(struct record *record) {
 
 /* --- restarts by the clock --- */
 
-static void on_cron(void *owner) {
-    struct record *record = owner;
-
-    log_info("%s: its cron_restart is due", record->settings->name);
+/* Whatever runs, as in a reload: nobody is lost by it. */
+static void renew_all(struct record *record) {
     for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
          slot = record_next(record, slot + 1))
         if (app_slot(record->app, slot)->wish == SLOT_WANTED)
             app_renew_slot(record->app, slot, APP_RELOAD, 0);
+}
+
+static void on_cron(void *owner) {
+    struct record *record = owner;
+
+    log_info("%s: its cron_restart is due", record->settings->name);
+    renew_all(record);
 }
 
 static void arm_cron(struct record *record) {
@@ -196,6 +202,65 @@ static void arm_cron(struct record *record) {
     if (record->settings->cron_restart &&
         cron_parse(&cron, record->settings->cron_restart, error) == 0)
         schedule_add(record->options.schedule, &record->cron, &cron, on_cron, record);
+}
+
+/* --- restarts by changed files --- */
+
+static void on_change(void *owner, const char *path) {
+    struct record *record = owner;
+    char name[256];
+
+    text_escape_utf8(name, sizeof name, path, strlen(path));
+    log_info("%s: %s has changed", record->settings->name, name);
+    renew_all(record);
+}
+
+static void on_watch_problem(void *owner, const char *sentence) {
+    const struct record *record = owner;
+
+    log_warning("%s: %s", record->settings->name, sentence);
+}
+
+static void start_watch(struct record *record) {
+    const struct settings *settings = record->settings;
+    struct watch_options options = {.paths = &settings->watch_paths,
+                                    .ignore = &settings->ignore_watch,
+                                    .cwd = settings->cwd ? settings->cwd : "/",
+                                    .delay_ms = settings->watch_delay_ms,
+                                    .on_change = on_change,
+                                    .on_problem = on_watch_problem,
+                                    .owner = record};
+    char error[WATCH_ERROR_MAX];
+
+    record->watch_again = false;
+    if (!settings->watch || record->closing)
+        return;
+    record->watching = watch_start(&record->watch, record->options.loop, &options, error) == 0;
+    if (!record->watching)
+        log_warning("%s: %s", settings->name, error);
+}
+
+static void finish_closing(struct record *record);
+
+static void on_watch_closed(void *owner) {
+    struct record *record = owner;
+
+    record->watching = false;
+    if (record->closing)
+        finish_closing(record);
+    else if (record->watch_again)
+        start_watch(record);
+}
+
+/* As the settings say now. */
+static void watch_anew(struct record *record) {
+    bool closes = record->watch_again;
+
+    record->watch_again = record->watching;
+    if (!record->watching)
+        start_watch(record);
+    else if (!closes)
+        watch_close(&record->watch, on_watch_closed);
 }
 
 /* --- life --- */
@@ -287,6 +352,7 @@ int record_create(struct record **ret_record, const struct record_options *optio
         return result;
     }
     arm_cron(record);
+    start_watch(record);
     *ret_record = record;
     return 0;
 }
@@ -298,11 +364,17 @@ static void on_log_closed(void *owner) {
     destroy(record);
 }
 
+/* The last of what runs: the app or the watch. */
+static void finish_closing(struct record *record) {
+    if (!record->app && !record->watching)
+        app_log_close(&record->log, on_log_closed, record);
+}
+
 static void on_app_closed(void *owner) {
     struct record *record = owner;
 
     record->app = NULL;
-    app_log_close(&record->log, on_log_closed, record);
+    finish_closing(record);
 }
 
 void record_close(struct record *record, void (*on_closed)(void *owner, struct record *record)) {
@@ -311,6 +383,8 @@ void record_close(struct record *record, void (*on_closed)(void *owner, struct r
     record->closing = true;
     record->on_closed = on_closed;
     schedule_remove(&record->cron);
+    if (record->watching && !record->watch_again)
+        watch_close(&record->watch, on_watch_closed);
     app_close(record->app, on_app_closed, record);
 }
 
@@ -332,6 +406,7 @@ int record_update(struct record *record, json_t *description, struct settings *s
     record->settings = settings;
     record->version = package_version(settings->script);
     arm_cron(record);
+    watch_anew(record);
     return 0;
 }
 

@@ -14,6 +14,7 @@
 #include "config/settings.h"
 #include "daemon/app_log.h"
 #include "daemon/schedule.h"
+#include "daemon/watch.h"
 #include "master/app.h"
 
 #include <jansson.h>
@@ -65,6 +66,9 @@ struct record {
     struct record_process *processes; /* by slot */
     uint32_t capacity;
     struct schedule_entry cron;
+    struct watch watch;
+    bool watching;
+    bool watch_again; /* with other settings, when the one that is being closed is */
     bool closing;
     void (*on_closed)(void *owner, struct record *record);
 };
