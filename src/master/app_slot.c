@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "config/program.h"
 #include "master/app_internal.h"
+#include "master/node_alone.h"
 #include "master/node_worker.h"
 
 #include <stdio.h>
@@ -136,6 +137,17 @@ static void add_child(struct slot *slot, struct child *child) {
     slot->children++;
 }
 
+static const struct child_language *language_of(const struct app *app) {
+    const struct settings *settings = app->settings;
+
+    if (program_has_channel(settings))
+        return &node_worker;
+    if (app->host->options.open_channels && settings->intercept == SETTINGS_INTERCEPT_NONE &&
+        program_is_node(settings))
+        return &node_alone;
+    return NULL;
+}
+
 int app_start_child(struct slot *slot, bool serving, struct child **ret_child) {
     struct app *app = slot->app;
     struct text_list variables;
@@ -151,8 +163,7 @@ int app_start_child(struct slot *slot, bool serving, struct child **ret_child) {
                                     .serving = serving};
     int result = make_variables(slot, &variables);
 
-    if (program_has_channel(app->settings))
-        options.language = &node_worker;
+    options.language = language_of(app);
     if (result == 0)
         result = child_start(ret_child, &options, &child_events, app);
     text_list_clear(&variables);

@@ -85,7 +85,9 @@ struct child_counts {
 /* How a worker that has a channel speaks on it (node_worker.h). */
 struct child_language {
     const struct node_channel_events *channel_events; /* the owner is the child */
-    void (*disconnect)(struct child *child);          /* asks the worker to finish and go */
+    bool (*disconnect)(struct child *child); /* asks the worker to finish and go; false: it cannot
+                                                be asked, and gets the stop signal */
+    bool alone;                              /* it is no worker of Node's cluster */
 };
 
 /* What the child's timer is waiting for. */

@@ -90,8 +90,12 @@ static void ask_to_end(struct child *child) {
     bool asked = finish_accept_sockets(child);
 
     if (child->has_channel && !child->channel.ended)
-        child->language->disconnect(child);
-    if (asked || child->has_channel) {
+        asked |= child->language->disconnect(child);
+    if (asked && child->has_channel && child->language->alone) {
+        start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
+        return;
+    }
+    if (asked || (child->has_channel && !child->language->alone)) {
         start_step(child, CHILD_TIMER_DRAIN, child->settings->drain_timeout_ms);
         return;
     }

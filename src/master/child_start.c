@@ -153,6 +153,8 @@ static int run_program(struct child *child, const struct child_options *options,
                                          .slot = options->slot,
                                          .serial = options->serial,
                                          .node_channel = descriptors->channel[1] >= 0,
+                                         .node_alone =
+                                             options->language && options->language->alone,
                                          .preload = options->preload,
                                          .inherits_listener = options->inherits != NULL};
     struct spawn_options program = {.cwd = settings->cwd,

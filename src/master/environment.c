@@ -140,7 +140,7 @@ static int add_own(struct text_list *list, const struct environment_options *opt
     result = add(list, "NODE_CHANNEL_FD=%d", SPAWN_CHANNEL_DESCRIPTOR);
     if (result == 0)
         result = add(list, "NODE_CHANNEL_SERIALIZATION_MODE=json");
-    if (result == 0)
+    if (result == 0 && !options->node_alone)
         result = add(list, "NODE_UNIQUE_ID=%llu", (unsigned long long)options->serial);
     return result;
 }

@@ -23,6 +23,7 @@ struct environment_options {
     uint32_t slot;
     uint64_t serial; /* Node's cluster.worker.id, from 1 */
     bool node_channel;
+    bool node_alone;        /* it has one, and is no worker of Node's cluster */
     const char *preload;    /* path of a library to be loaded into the worker, or NULL */
     bool inherits_listener; /* as SPAWN_CHANNEL_DESCRIPTOR (sd_listen_fds(3)) */
 };

@@ -39,6 +39,9 @@ struct host_options {
     /* A worker's standard input is a pipe that app_send() writes to; else it is empty. */
     bool open_inputs;
 
+    /* A Node program that is only supervised gets a channel (node_alone.h). */
+    bool open_channels;
+
     /* A reload puts its first new worker into the rotation only when it has lived for min_uptime:
      * one that dies sooner leaves the old one serving. */
     bool prove_reloads;

@@ -427,7 +427,7 @@ static const struct node_channel_events channel_events = {
     .message = on_message, .ended = on_ended, .drained = on_drained, .trace = on_trace};
 
 /* Asks the worker to close its listeners, finish its connections and go. */
-static void disconnect(struct child *child) {
+static bool disconnect(struct child *child) {
     struct buffer line;
 
     buffer_init(&line);
@@ -437,6 +437,7 @@ static void disconnect(struct child *child) {
     buffer_init(&line);
     node_message_disconnect(&line, node_channel_sequence(&child->channel));
     send_buffer(child, &line, -1);
+    return true;
 }
 
 const struct child_language node_worker = {.channel_events = &channel_events,

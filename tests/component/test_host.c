@@ -162,6 +162,72 @@ static void test_without_that_option_there_is_no_input(void **state) {
     assert_int_equal(app_send(rig.app, 0, "7\n", 2), UV_ENOTSUP);
 }
 
+/* --- Node programs that are only supervised --- */
+
+static int set_up_channels(void **state) {
+    return rig_set_up_with(state,
+                           (struct host_options){.open_channels = true, .keep_channels = true});
+}
+
+static struct settings *alone(const char *text) {
+    struct settings *settings = rig_node("alone.js", text, 1);
+
+    settings->fork_mode = true;
+    settings->wait_ready = true;
+    settings->listen_timeout_ms = 4000;
+    return settings;
+}
+
+static void test_a_supervised_node_program_says_when_it_is_ready(void **state) {
+    struct settings *settings =
+        alone("if (require('cluster').isWorker) process.exit(5);\n"
+              "setInterval(() => {}, 1000);\n"
+              "setTimeout(() => process.send('ready'), 100);\n"
+              "process.on('SIGINT', () => process.exit(process.connected ? 6 : 7));\n"
+              "process.on('SIGUSR2', () => process.disconnect());\n");
+
+    (void)state;
+    rig_create(settings);
+    app_start(rig.app);
+    assert_true(rig_is(0, APP_LAUNCHING));
+    LOOP_UNTIL(rig_is(0, APP_ONLINE));
+    kill(rig_status(0).pid, SIGUSR2);
+    loop_run(200);
+    assert_true(rig_is(0, APP_ONLINE)); /* to leave the channel is not to leave */
+    app_stop(rig.app);
+    LOOP_UNTIL(rig_is(0, APP_STOPPED));
+    assert_int_equal(rig_status(0).exit_code, 7);
+}
+
+static void test_a_supervised_node_program_is_told_to_shut_down(void **state) {
+    struct settings *settings =
+        alone("process.on('message', (m) => process.exit(m === 'shutdown' ? 8 : 9));\n"
+              "process.send('ready');\n");
+
+    (void)state;
+    settings->shutdown_with_message = true;
+    rig_create(settings);
+    app_start(rig.app);
+    LOOP_UNTIL(rig_is(0, APP_ONLINE));
+    app_stop(rig.app);
+    LOOP_UNTIL(rig_is(0, APP_STOPPED));
+    assert_int_equal(rig_status(0).exit_code, 8);
+}
+
+static void test_who_does_not_heed_the_message_is_killed(void **state) {
+    struct settings *settings = alone("process.on('message', () => {});\nprocess.send('ready');\n");
+
+    (void)state;
+    settings->shutdown_with_message = true;
+    settings->kill_timeout_ms = 200;
+    rig_create(settings);
+    app_start(rig.app);
+    LOOP_UNTIL(rig_is(0, APP_ONLINE));
+    app_stop(rig.app);
+    LOOP_UNTIL(rig_is(0, APP_STOPPED));
+    assert_int_equal(rig_status(0).exit_signal, SIGKILL);
+}
+
 /* --- a host that is killed --- */
 
 struct report {
@@ -334,6 +400,12 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_line_reaches_the_workers_standard_input,
                                         set_up_inputs, rig_tear_down),
         RIG_TEST(without_that_option_there_is_no_input),
+        cmocka_unit_test_setup_teardown(test_a_supervised_node_program_says_when_it_is_ready,
+                                        set_up_channels, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_a_supervised_node_program_is_told_to_shut_down,
+                                        set_up_channels, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_who_does_not_heed_the_message_is_killed,
+                                        set_up_channels, rig_tear_down),
         KILLED_TEST(a_worker_finishes_its_connections_when_its_master_is_killed),
         KILLED_TEST(a_worker_whose_channel_is_not_kept_ends_with_its_master),
         cmocka_unit_test_setup_teardown(test_a_kept_channel_hides_no_end, set_up_keeping,
