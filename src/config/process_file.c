@@ -62,6 +62,15 @@ static int complain(const struct source *source, int result, const char *sentenc
     return result;
 }
 
+/* A list of the one app; a new reference, or NULL with a sentence. */
+static json_t *only(const struct source *source, json_t *app) {
+    json_t *apps = json_pack("[O]", app);
+
+    if (!apps)
+        complain(source, UV_ENOMEM, NULL);
+    return apps;
+}
+
 /* The list under whatever the top level is; a new reference, or NULL with a sentence. */
 static json_t *find_apps(const struct source *source, json_t *top) {
     json_t *apps = json_is_object(top) ? json_object_get(top, "apps") : NULL;
@@ -71,9 +80,9 @@ static json_t *find_apps(const struct source *source, json_t *top) {
     if (json_is_array(apps))
         return json_incref(apps);
     if (json_is_object(apps))
-        return json_pack("[O]", apps);
+        return only(source, apps);
     if (json_is_object(top) && !apps && json_object_size(top) > 0)
-        return json_pack("[O]", top);
+        return only(source, top);
     complain(source, UV_EINVAL,
              json_is_null(top) || (json_is_object(top) && !apps)
                  ? "there are no apps in it"
@@ -156,16 +165,18 @@ static int take_apps(const struct source *source, const json_t *apps, json_t *de
                      json_t **ret_apps) {
     json_t *taken = json_array();
 
-    for (size_t i = 0; i < json_array_size(apps); i++) {
+    for (size_t i = 0; i < json_array_size(apps) && taken; i++) {
         json_t *app = normalize(source, json_array_get(apps, i), deploy, i + 1);
 
-        if (taken && app && json_array_append_new(taken, app) == 0)
+        if (app && json_array_append_new(taken, app) == 0)
             continue;
         json_decref(taken);
-        return complain(source, UV_ENOMEM, NULL);
+        taken = NULL;
     }
+    if (!taken)
+        return complain(source, UV_ENOMEM, NULL);
     *ret_apps = taken;
-    return taken ? 0 : complain(source, UV_ENOMEM, NULL);
+    return 0;
 }
 
 static int read_top(const struct source *source, json_t *top, json_t **ret_apps) {

@@ -290,13 +290,19 @@ static bool is_merge_key(const yaml_event_t *event) {
            strcmp((const char *)event->data.scalar.value, "<<") == 0;
 }
 
-/* Adds what the mapping does not have. */
+/* Adds what the mapping does not have. (json_object_update_missing() says nothing when memory is
+ * out.) */
 static void merge_one(struct composer *composer, json_t *mapping, json_t *merged,
                       yaml_mark_t mark) {
+    const char *name;
+    json_t *value;
+
     if (!json_is_object(merged))
         fail(composer, mark, "<< takes a mapping, or a list of mappings");
-    else if (json_object_update_missing(mapping, merged) < 0)
-        fail_for_memory(composer);
+    json_object_foreach(merged, name, value) {
+        if (!json_object_get(mapping, name) && json_object_set(mapping, name, value) < 0)
+            fail_for_memory(composer);
+    }
 }
 
 /* Mappings that are merged come after the mapping's own keys, wherever they stand in it. */
