@@ -91,6 +91,11 @@ static int base_path(const struct app_log *log, enum app_log_kind kind, char pat
                          kind == APP_LOG_OUT ? "out" : "error"));
 }
 
+/* A slot that is not the first does not share the first one's file unawares. */
+static bool is_numbered(const struct app_log *log, uint32_t slot) {
+    return log->numbered || (slot > 0 && !log->options.settings->merge_logs);
+}
+
 static const struct app_log_slot *slot_at(const struct app_log *log, uint32_t number) {
     return number < log->slot_count ? log->slots[number] : NULL;
 }
@@ -105,7 +110,7 @@ int app_log_path(const struct app_log *log, uint32_t slot, enum app_log_kind kin
         return result;
     if (known && known->numbered)
         return log_name_with_id(base, known->id, path, PATH_MAX);
-    if (!known && log->numbered)
+    if (!known && is_numbered(log, slot))
         return log_name_with_id(base, log->options.process_id(log->options.owner, slot), path,
                                 PATH_MAX);
     memcpy(path, base, strlen(base) + 1);
@@ -255,7 +260,7 @@ static struct app_log_slot *add_slot(struct app_log *log) {
     if (!slot)
         return NULL;
     slot->number = log->slot_count;
-    slot->numbered = log->numbered;
+    slot->numbered = is_numbered(log, slot->number);
     log->slots[log->slot_count++] = slot;
     if (open_files(log, slot) < 0) {
         log->slot_count--;
@@ -652,7 +657,7 @@ static int open_all_anew(struct app_log *log) {
     for (uint32_t i = 0; i < log->slot_count; i++)
         release_files(log->slots[i]);
     for (uint32_t i = 0; i < log->slot_count; i++) {
-        log->slots[i]->numbered = log->numbered;
+        log->slots[i]->numbered = is_numbered(log, i);
         if (open_files(log, log->slots[i]) < 0)
             result = UV_ENOMEM;
     }

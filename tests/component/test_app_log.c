@@ -22,10 +22,11 @@ static size_t announced_length;
 static size_t longest;
 static unsigned problems;
 static bool closed;
+static uint32_t first_id; /* of the processes' numbers */
 
 static uint32_t process_id(void *owner, uint32_t slot) {
     assert_ptr_equal(owner, &app_log);
-    return 40 + slot;
+    return first_id + slot;
 }
 
 /* "slot[o|e] text|" */
@@ -59,6 +60,7 @@ static int set_up(void **state) {
     longest = 0;
     problems = 0;
     closed = false;
+    first_id = 40;
     settings_init(&settings);
     settings.instances = 1;
     return mkdtemp(home) ? loop_set_up(state) : -1;
@@ -221,6 +223,39 @@ static void test_a_slot_keeps_its_file_when_others_come(void **state) {
     print(1, false, "one\n");
     check("logs/my-app-out.log", "zero\nstill zero\n");
     check("logs/my-app-out-41.log", "one\n");
+    end();
+}
+
+static void test_a_slot_that_is_taken_again_has_another_file(void **state) {
+    (void)state;
+    settings.instances = 2;
+    start();
+    print(1, false, "first\n");
+    first_id = 50;
+    print(1, false, "first still\n");
+    assert_int_equal(app_log_resize(&app_log, 2), 0);
+    print(1, false, "second\n");
+    check("logs/my-app-out-41.log", "first\nfirst still\n");
+    check("logs/my-app-out-51.log", "second\n");
+    end();
+}
+
+static void check_mode(const char *name, mode_t mode) {
+    char path[256];
+    struct stat status;
+
+    snprintf(path, sizeof path, "%s/%s", home, name);
+    assert_int_equal(stat(path, &status), 0);
+    assert_int_equal(status.st_mode & 0777, mode);
+}
+
+static void test_only_files_that_were_asked_for_are_for_others(void **state) {
+    (void)state;
+    set_path(&settings.error_file, "given.log");
+    start();
+    check_mode("logs", 0700);
+    check_mode("logs/my-app-out.log", 0600);
+    check_mode("given.log", 0640);
     end();
 }
 
@@ -623,12 +658,16 @@ static void test_flushing_and_reopening(void **state) {
 static void test_a_file_that_cannot_be_written_slows_nobody(void **state) {
     (void)state;
     assert_int_equal(settings_set_text(&settings.out_file, "/dev/full"), 0);
+    assert_int_equal(settings_set_text(&settings.error_file, "/dev/./full"), 0);
     start();
     app_log_follow(&app_log, true);
     for (int i = 0; i < 100; i++)
-        print(0, false, "x\n");
-    assert_int_equal(problems, 1);
+        print(0, i % 2, "x\n");
     assert_int_equal(announced_length, 500);
+    assert_int_equal(problems, 1); /* not of each file */
+    assert_int_equal(app_log_configure(&app_log, &settings), 0);
+    print(0, false, "x\n");
+    assert_int_equal(problems, 1);
     end();
 }
 
@@ -765,6 +804,8 @@ int main(void) {
         TEST(one_instance_has_files_without_number),
         TEST(several_instances_have_the_number_of_their_process),
         TEST(a_slot_keeps_its_file_when_others_come),
+        TEST(a_slot_that_is_taken_again_has_another_file),
+        TEST(only_files_that_were_asked_for_are_for_others),
         TEST(merged_logs_are_one_file_of_whole_lines),
         TEST(no_files_where_none_are_wanted),
         TEST(logs_are_disabled),

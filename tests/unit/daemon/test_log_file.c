@@ -114,8 +114,12 @@ static int tear_down(void **state) {
 }
 
 static void start(uint64_t max_size, uint32_t keep) {
-    struct log_file_options options = {
-        .path = path, .max_size = max_size, .keep = keep, .problem = on_problem, .owner = &file};
+    struct log_file_options options = {.path = path,
+                                       .mode = 0640,
+                                       .max_size = max_size,
+                                       .keep = keep,
+                                       .problem = on_problem,
+                                       .owner = &file};
 
     assert_int_equal(log_file_init(&file, &options, now_ms), 0);
 }
@@ -229,7 +233,7 @@ static void test_directories_are_made_for_us_alone(void **state) {
     assert_int_equal(stat(parent, &status), 0);
     assert_int_equal(status.st_mode & 0777, 0700);
     assert_int_equal(stat(path, &status), 0);
-    assert_int_equal(status.st_mode & 0777, LOG_FILE_MODE);
+    assert_int_equal(status.st_mode & 0777, 0640);
 }
 
 static void test_it_is_not_the_workers(void **state) {
@@ -415,7 +419,7 @@ static void test_a_file_that_is_truncated_is_not_rotated_early(void **state) {
 
 static void test_a_file_that_another_has_rotated_is_not_rotated_again(void **state) {
     struct log_file other;
-    struct log_file_options options = {.path = path, .max_size = 20, .keep = 5};
+    struct log_file_options options = {.path = path, .mode = 0640, .max_size = 20, .keep = 5};
 
     (void)state;
     start(20, 5);
