@@ -233,7 +233,7 @@ static void write_uptime(char text[DRAW_NUMBER_MAX], const struct entry *entry, 
     if (is_online(entry))
         draw_duration(text, now_ms - draw_member_number(entry->env, "pm_uptime", now_ms));
     else
-        strcpy(text, "0");
+        snprintf(text, DRAW_NUMBER_MAX, "0");
 }
 
 /* "0%", "0.3%", "120%". */
@@ -246,7 +246,7 @@ static void write_cpu(char text[DRAW_NUMBER_MAX], const struct entry *entry) {
     length = (size_t)snprintf(text, DRAW_NUMBER_MAX - 1, "%.1f", cpu);
     if (text_ends_with(text, ".0"))
         length -= 2;
-    strcpy(text + length, "%");
+    snprintf(text + length, DRAW_NUMBER_MAX - length, "%%");
 }
 
 static bool is_watched(const struct entry *entry) {

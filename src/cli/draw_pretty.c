@@ -38,7 +38,7 @@ struct entries {
     struct buffer list; /* struct entry */
 };
 
-static int format_value(struct inspector *inspector, struct buffer *out, const json_t *value,
+static int format_value(struct inspector *inspector, struct buffer *out, json_t *value,
                         size_t level);
 
 static void entries_init(struct entries *entries) {
@@ -475,7 +475,7 @@ static int put_key(struct buffer *out, const char *key) {
 
 /* `key` is NULL in an array. */
 static int add_entry(struct inspector *inspector, struct entries *entries, const char *key,
-                     const json_t *value, size_t level) {
+                     json_t *value, size_t level) {
     size_t start = buffer_length(&entries->texts);
     int result = key ? put_key(&entries->texts, key) : 0;
 
@@ -520,19 +520,19 @@ static int format_array(struct inspector *inspector, struct buffer *out, const j
     return result;
 }
 
-static int format_object(struct inspector *inspector, struct buffer *out, const json_t *object,
+static int format_object(struct inspector *inspector, struct buffer *out, json_t *object,
                          size_t level) {
     struct entries entries;
     int result = 0;
-    /* The walk reads only; jansson's iterator wants it writable. */
-    void *position = json_object_iter((json_t *)(uintptr_t)object);
+    const char *key;
+    json_t *value;
 
     entries_init(&entries);
     inspector->deepest = level;
-    for (; result == 0 && position;
-         position = json_object_iter_next((json_t *)(uintptr_t)object, position))
-        result = add_entry(inspector, &entries, json_object_iter_key(position),
-                           json_object_iter_value(position), level);
+    json_object_foreach(object, key, value) {
+        if (result == 0)
+            result = add_entry(inspector, &entries, key, value, level);
+    }
     if (result == 0 && inspector->deepest - level < LEVELS_IN_LINE &&
         fits_in_line(inspector, &entries))
         result = join_in_line(out, &entries, "{}");
@@ -542,7 +542,7 @@ static int format_object(struct inspector *inspector, struct buffer *out, const 
     return result;
 }
 
-static int format_value(struct inspector *inspector, struct buffer *out, const json_t *value,
+static int format_value(struct inspector *inspector, struct buffer *out, json_t *value,
                         size_t level) {
     switch (json_typeof(value)) {
     case JSON_OBJECT:
@@ -566,7 +566,7 @@ static int format_value(struct inspector *inspector, struct buffer *out, const j
     }
 }
 
-int draw_pretty(struct buffer *out, const json_t *value) {
+int draw_pretty(struct buffer *out, json_t *value) {
     struct inspector inspector = {.indentation = 0};
     int result = format_value(&inspector, out, value, 0);
 

@@ -12,7 +12,8 @@
 
 #include <jansson.h>
 
-/* Appends it, with "\n" at the end, never coloured, as in PM2. 0 or -ENOMEM. */
-int draw_pretty(struct buffer *out, const json_t *value);
+/* Appends it, with "\n" at the end, never coloured, as in PM2. `value` stays as it is; jansson's
+ * iterator alone wants it writable. 0 or -ENOMEM. */
+int draw_pretty(struct buffer *out, json_t *value);
 
 #endif

@@ -51,8 +51,8 @@ static void define_colours(void) {
 
     start_color();
     use_default_colors();
-    for (short i = DRAW_RED; i <= DRAW_CYAN; i++)
-        init_pair(i, colours[i], -1);
+    for (int i = DRAW_RED; i <= DRAW_CYAN; i++)
+        init_pair((short)i, colours[i], -1);
 }
 
 static int screen_open(struct monit *monit) {

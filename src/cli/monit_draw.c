@@ -263,7 +263,7 @@ static enum draw_colour cpu_colour(double cpu) {
 
 static void write_open(char text[DRAW_NUMBER_MAX], double open) {
     if (open < 0)
-        strcpy(text, "-");
+        snprintf(text, DRAW_NUMBER_MAX, "-");
     else
         snprintf(text, DRAW_NUMBER_MAX, "%.0f", open);
 }
