@@ -1,5 +1,6 @@
 /* What the daemon is told to do. */
 #include "daemon/daemon_internal.h"
+#include "daemon/dependency.h"
 #include "daemon/home.h"
 
 #include "base/log.h"
@@ -340,6 +341,37 @@ static bool check_wish(struct daemon *daemon, struct control_request *request, s
     return true;
 }
 
+/* As it will be: what is asked for goes before what is there. */
+struct lookup {
+    const struct fleet *fleet;
+    const struct wish *wish;
+};
+
+static const struct settings *find_settings(void *owner, const char *name) {
+    const struct lookup *lookup = owner;
+    const struct record *record;
+
+    for (size_t i = 0; i < lookup->wish->count; i++)
+        if (strcmp(lookup->wish->apps[i].settings->name, name) == 0)
+            return lookup->wish->apps[i].settings;
+    record = fleet_find(lookup->fleet, name);
+    return record ? record->settings : NULL;
+}
+
+static bool check_order(struct daemon *daemon, struct control_request *request,
+                        const struct wish *wish) {
+    struct lookup lookup = {.fleet = &daemon->fleet, .wish = wish};
+    char path[SETTINGS_ERROR_MAX];
+
+    for (size_t i = 0; i < wish->count; i++)
+        if (dependency_cycle(wish->apps[i].settings, find_settings, &lookup, path, sizeof path)) {
+            control_reply_error(request->connection, 400, "bad_app",
+                                "depends_on goes round in a circle: %s", path);
+            return false;
+        }
+    return true;
+}
+
 /* Adds or updates it; `selection` is what is to be started, or renewed if it was known. */
 static int realise(struct daemon *daemon, struct wanted *wanted, struct fleet_selection *fresh,
                    struct fleet_selection *known, char error[SETTINGS_ERROR_MAX]) {
@@ -379,7 +411,7 @@ static void grant(struct daemon *daemon, struct control_request *request, struct
 void daemon_on_apps(void *owner, struct control_request *request) {
     struct wish wish = {.count = 0};
 
-    if (check_wish(owner, request, &wish))
+    if (check_wish(owner, request, &wish) && check_order(owner, request, &wish))
         grant(owner, request, &wish);
     clear_wish(&wish);
 }

@@ -4,6 +4,7 @@
 #include "daemon/process_json.h"
 #include "daemon/target.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,6 +12,75 @@
 
 static struct record *record_of(struct list *node) {
     return LIST_ENTRY(node, struct record, in_fleet);
+}
+
+/* --- apps that depend on others --- */
+
+enum dependency { DEPENDENCY_MET, DEPENDENCY_AWAITED, DEPENDENCY_LOST };
+
+/* Whether an app serves with all its processes. */
+static enum dependency judge(const struct record *record) {
+    for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
+         slot = record_next(record, slot + 1)) {
+        struct app_slot_status status;
+
+        if (app_slot_status(record->app, slot, &status) < 0)
+            continue;
+        if (status.status == APP_ERRORED)
+            return DEPENDENCY_LOST;
+        if (status.status == APP_STOPPED && !record->processes[slot].held)
+            return DEPENDENCY_LOST;
+        if (status.status != APP_ONLINE)
+            return DEPENDENCY_AWAITED;
+    }
+    return DEPENDENCY_MET;
+}
+
+/* What is to become of an app that depends on others; *ret_name is the first that is not there. */
+static enum dependency judge_dependencies(const struct fleet *fleet, const struct record *record,
+                                          const char **ret_name) {
+    const struct text_list *names = &record->settings->depends_on;
+
+    for (size_t i = 0; i < names->count; i++) {
+        const struct record *other = fleet_find(fleet, names->items[i]);
+        enum dependency verdict = other ? judge(other) : DEPENDENCY_LOST;
+
+        *ret_name = names->items[i];
+        if (verdict != DEPENDENCY_MET)
+            return verdict;
+    }
+    return DEPENDENCY_MET;
+}
+
+static void fail_held(struct fleet *fleet, struct record *record, uint32_t slot, const char *name) {
+    char reason[SETTINGS_ERROR_MAX];
+
+    record->processes[slot].held = false;
+    snprintf(reason, sizeof reason, "'%.128s', which it depends on, does not run", name);
+    log_error("%s is not started: %s", record->settings->name, reason);
+    operation_status(&fleet->operations, record->processes[slot].pm_id, APP_ERRORED, false, reason);
+}
+
+/* Starts what waited for others, once they serve. */
+static void release_held(struct fleet *fleet) {
+    LIST_EACH(node, following, &fleet->records) {
+        struct record *record = record_of(node);
+        const char *name;
+        enum dependency verdict = DEPENDENCY_AWAITED;
+
+        if (record->settings->depends_on.count > 0 && !record->closing)
+            verdict = judge_dependencies(fleet, record, &name);
+        for (uint32_t slot = 0; verdict != DEPENDENCY_AWAITED && slot < record->capacity; slot++) {
+            if (!record->processes[slot].exists || !record->processes[slot].held)
+                continue;
+            if (verdict == DEPENDENCY_LOST) {
+                fail_held(fleet, record, slot, name);
+            } else {
+                record->processes[slot].held = false;
+                record_start(record, slot);
+            }
+        }
+    }
 }
 
 /* --- what records announce --- */
@@ -23,7 +93,10 @@ static void on_status(void *owner, struct record *record, uint32_t slot) {
     if (!record_pm_id(record, slot, &pm_id) || app_slot_status(record->app, slot, &status) < 0)
         return;
     fleet->events->process(fleet->owner, record, slot);
-    operation_status(&fleet->operations, pm_id, status.status, false, status.reason);
+    if (!record->processes[slot].held)
+        operation_status(&fleet->operations, pm_id, status.status, false, status.reason);
+    if (!fleet->acting)
+        release_held(fleet);
     fleet->events->changed(fleet->owner);
 }
 
@@ -292,14 +365,18 @@ static enum operation_goal goal_of(enum fleet_action action) {
 
 /* A start has its listen timeout; everything else ends by the app's own timeouts. */
 static uint64_t limit_of(enum fleet_action action, const struct settings *settings) {
-    return action == FLEET_START ? settings->listen_timeout_ms + LATE_MS : 0;
+    return action == FLEET_START
+               ? (settings->listen_timeout_ms + LATE_MS) * (settings->depends_on.count + 1)
+               : 0;
 }
 
 static void act_on(struct fleet *fleet, enum fleet_action action, const struct fleet_process *one) {
-    (void)fleet;
     switch (action) {
     case FLEET_START:
-        record_start(one->record, one->slot);
+        if (one->record->settings->depends_on.count > 0)
+            one->record->processes[one->slot].held = true;
+        else
+            record_start(one->record, one->slot);
         break;
     case FLEET_STOP:
         record_stop(one->record, one->slot);
@@ -322,6 +399,7 @@ static void report_what_is(struct fleet *fleet, enum fleet_action action,
     struct app_slot_status status;
 
     if ((action == FLEET_START || action == FLEET_STOP) &&
+        !one->record->processes[one->slot].held &&
         app_slot_status(one->record->app, one->slot, &status) == 0 &&
         status.status == (action == FLEET_START ? APP_ONLINE : APP_STOPPED))
         operation_status(&fleet->operations, one->pm_id, status.status, false, NULL);
@@ -351,8 +429,11 @@ void fleet_act_both(struct fleet *fleet, enum fleet_action action,
                     struct operation *operation) {
     add_all(action, known, operation);
     add_all(FLEET_START, fresh, operation);
+    fleet->acting = true;
     act_on_all(fleet, action, known);
     act_on_all(fleet, FLEET_START, fresh);
+    fleet->acting = false;
+    release_held(fleet);
     fleet->next_request++;
     operation_begin(operation);
 }

@@ -36,6 +36,7 @@ struct fleet {
     uint32_t next_pm_id;
     uint64_t next_request; /* of renewals */
     unsigned followers;    /* of lines */
+    bool acting;           /* in fleet_act(): nobody's wait for others is judged yet */
     bool closing;
     void (*on_closed)(void *owner);
 };

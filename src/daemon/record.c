@@ -101,6 +101,7 @@ static void on_slot_changed(void *owner, struct app *app, uint32_t slot) {
     failing =
         process->said_status == APP_LAUNCHING && status.ended &&
         (status.status == APP_WAITING_RESTART || status.restart_time > process->said_restarts);
+    process->held = process->held && status.status == APP_STOPPED;
     process->said_status = status.status;
     process->said_restarts = status.restart_time;
     if (failing)
@@ -439,6 +440,7 @@ void record_start(struct record *record, uint32_t slot) {
 }
 
 void record_stop(struct record *record, uint32_t slot) {
+    record->processes[slot].held = false;
     app_stop_slot(record->app, slot);
 }
 

@@ -48,6 +48,7 @@ struct record_options {
 struct record_process {
     bool exists;
     bool removing; /* forgotten as soon as it is stopped */
+    bool held;     /* to be started as soon as the apps serve that it depends on */
     uint32_t pm_id;
     enum app_status said_status;
     uint32_t said_restarts;
