@@ -257,7 +257,8 @@ static int reload_systemd(const struct startup *startup) {
 static int make_directories(const char *directory) {
     char path[PATH_MAX];
 
-    snprintf(path, sizeof path, "%s/", directory);
+    if (snprintf(path, sizeof path, "%s/", directory) >= PATH_MAX)
+        return UV_ENAMETOOLONG;
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(path, 0755) < 0 && errno != EEXIST)
