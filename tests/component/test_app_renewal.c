@@ -67,6 +67,28 @@ static void test_a_restart_of_all_leaves_all_but_one(void **state) {
         assert_true(is_gone(pids[i]));
 }
 
+/* The listener is the app's: whoever comes while there is no worker waits. */
+static void test_who_comes_during_the_restart_of_the_only_one_is_served(void **state) {
+    static const char request[] = "GET / HTTP/1.0\r\n\r\n";
+    char answer[512] = "";
+    char expected[16];
+    int client;
+
+    (void)state;
+    start(rig_node("server.js", RIG_SERVER, 1), 1);
+    app_renew_slot(rig.app, 0, APP_RESTART, 1);
+    LOOP_UNTIL(is_gone(pids[0]));
+    assert_int_equal(rig.renewal_count, 0);
+    client = rig_connect();
+    assert_true(client >= 0);
+    assert_int_equal(write(client, request, sizeof request - 1), sizeof request - 1);
+    LOOP_UNTIL(rig.renewal_count == 1);
+    LOOP_UNTIL(recv(client, answer, sizeof answer - 1, MSG_DONTWAIT) > 0);
+    snprintf(expected, sizeof expected, "\r\n\r\n%d", (int)rig_status(0).pid);
+    assert_non_null(strstr(answer, expected));
+    close(client);
+}
+
 /* It listens by itself, so that two at a time would be in each other's way. */
 static void test_a_reload_of_what_is_only_supervised_ends_the_old_one_first(void **state) {
     (void)state;
@@ -261,12 +283,12 @@ static void test_who_grows_too_large_is_replaced_as_in_a_reload(void **state) {
         rig_node("large.js",
                  "const fs = require('fs');\n" RIG_SERVER "if (!fs.existsSync('grown')) {\n"
                  "  fs.writeFileSync('grown', '');\n"
-                 "  global.memory = Buffer.alloc(200 << 20, 1);\n"
+                 "  global.memory = Buffer.alloc(100 << 20, 1);\n"
                  "}\n",
                  1);
 
     (void)state;
-    settings->max_memory = 150 << 20;
+    settings->max_memory = 100 << 20;
     start(settings, 1);
     LOOP_UNTIL(rig_status(0).pid != pids[0] && rig_status(0).pid > 0);
     assert_int_equal(rig_status(0).restart_time, 1);
@@ -279,6 +301,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         RIG_TEST(a_reload_starts_the_new_ones_first),
         RIG_TEST(a_restart_of_all_leaves_all_but_one),
+        RIG_TEST(who_comes_during_the_restart_of_the_only_one_is_served),
         RIG_TEST(a_reload_of_what_is_only_supervised_ends_the_old_one_first),
         RIG_TEST(a_version_that_throws_leaves_the_old_one),
         RIG_TEST(a_version_that_never_listens_leaves_the_old_one),

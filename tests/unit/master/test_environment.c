@@ -63,6 +63,23 @@ static void test_a_node_worker_learns_of_its_channel(void **state) {
     text_list_clear(&list);
 }
 
+static void test_a_node_program_that_is_alone_has_a_channel_and_no_number(void **state) {
+    struct settings settings = {.name = NULL};
+    struct environment_options options = {.settings = &settings,
+                                          .socket_name = "s",
+                                          .token = "t",
+                                          .serial = 17,
+                                          .node_channel = true,
+                                          .node_alone = true};
+    struct text_list list;
+
+    (void)state;
+    assert_int_equal(environment_create(&list, &options), 0);
+    assert_string_equal(find(&list, "NODE_CHANNEL_FD"), "3");
+    assert_null(find(&list, "NODE_UNIQUE_ID")); /* it would be a worker of a cluster */
+    text_list_clear(&list);
+}
+
 static void test_what_our_own_parent_set_is_replaced(void **state) {
     static const char *const names[] = {"NODE_CHANNEL_FD",  "NODE_CHANNEL_SERIALIZATION_MODE",
                                         "NODE_UNIQUE_ID",   "BATON_SOCKET",
@@ -230,6 +247,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_worker_learns_where_the_master_is),
         cmocka_unit_test(test_a_node_worker_learns_of_its_channel),
+        cmocka_unit_test(test_a_node_program_that_is_alone_has_a_channel_and_no_number),
         cmocka_unit_test(test_what_our_own_parent_set_is_replaced),
         cmocka_unit_test(test_all_else_is_passed_on),
         cmocka_unit_test(test_filtered_prefixes_are_left_out),
