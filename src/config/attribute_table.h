@@ -34,7 +34,12 @@ int attribute_warn_unknown(struct text_list *warnings, const char *name);
 
 /* jansson's iterators change nothing, but do not say so. */
 static inline json_t *attribute_iterable(const json_t *object) {
-    return (json_t *)(uintptr_t)object;
+    const union {
+        const json_t *given;
+        json_t *taken;
+    } pointer = {.given = object};
+
+    return pointer.taken;
 }
 
 #endif

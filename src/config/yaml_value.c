@@ -428,6 +428,13 @@ static json_t *compose_stream(struct composer *composer) {
     return NULL;
 }
 
+static void clear_anchors(struct composer *composer) {
+    for (size_t i = 0; composer->anchors && i < composer->anchor_count; i++)
+        free(composer->anchors[i].name);
+    free(composer->anchors);
+    json_decref(composer->kept);
+}
+
 int yaml_value_parse(const char *text, size_t length, json_t **ret_value,
                      char error[YAML_VALUE_ERROR_MAX]) {
     struct composer composer = {.error = error};
@@ -444,10 +451,7 @@ int yaml_value_parse(const char *text, size_t length, json_t **ret_value,
         value = compose_stream(&composer);
     else
         fail_for_memory(&composer);
-    for (size_t i = 0; i < composer.anchor_count; i++)
-        free(composer.anchors[i].name);
-    free(composer.anchors);
-    json_decref(composer.kept);
+    clear_anchors(&composer);
     yaml_parser_delete(&composer.parser);
     if (value)
         *ret_value = value;

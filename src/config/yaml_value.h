@@ -9,8 +9,7 @@
 #include <stddef.h>
 
 #define YAML_VALUE_DEPTH_MAX 64
-#define YAML_VALUE_NODES_MAX 200000 /* with every alias written out: what a small file may become  \
-                                     */
+#define YAML_VALUE_NODES_MAX 200000 /* with every alias written out */
 #define YAML_VALUE_ERROR_MAX 192
 
 /* 0 with a new reference (null for an empty text), or UV_EINVAL or UV_ENOMEM with a sentence that
