@@ -1,6 +1,7 @@
 /* How bytes become lines in files: see take() first. */
 #include "daemon/app_log.h"
 
+#include "base/clock.h"
 #include "daemon/log_format.h"
 #include "daemon/log_name.h"
 
@@ -12,6 +13,9 @@
 
 #define REST_MS       5000
 #define PROBLEM_MS    60000
+#define SLOW_NS       50000000   /* a write that takes longer waits for the disk … */
+#define PAUSE_SHARE   10         /* … and is followed by a pause of so many times as long … */
+#define PAUSE_MAX_NS  2000000000 /* … or this */
 #define OUR_MODE      0600
 #define GIVEN_MODE    0640
 #define RECENT_SIZE   4096
@@ -559,6 +563,26 @@ static void finish_line(struct passage *passage) {
     passage->stream->continued = false;
 }
 
+/* Writing waits for the disk when too much is to be written to it: the workers shall wait then, and
+ * we but for a small part of the time. */
+static void pause_after(struct app_log *log, uint64_t start_ns) {
+    uint64_t now_ns = clock_ns();
+    uint64_t pause_ns = (now_ns - start_ns) * PAUSE_SHARE;
+
+    if (now_ns - start_ns < SLOW_NS)
+        return;
+    log->busy_until_ns = now_ns + (pause_ns < PAUSE_MAX_NS ? pause_ns : PAUSE_MAX_NS);
+}
+
+static bool is_busy(struct app_log *log) {
+    if (log->busy_until_ns == 0 || log->sink.closing)
+        return false;
+    if (clock_ns() < log->busy_until_ns)
+        return true;
+    log->busy_until_ns = 0;
+    return false;
+}
+
 /* Raw lines that nobody follows, in a file of their own, are no lines to us: the bytes are written
  * as they come. Otherwise whole lines are taken, and of an unfinished one nothing until it is long.
  */
@@ -566,7 +590,10 @@ static struct output_taken take(struct output_sink *sink, const struct output_or
                                 const char *bytes, size_t length, bool end) {
     struct app_log *log = LIST_ENTRY(sink, struct app_log, sink);
     struct passage passage = {.log = log, .error = origin->error};
+    uint64_t start_ns;
 
+    if (is_busy(log))
+        return (struct output_taken){.busy = true};
     if (add_slots(log, origin->slot + 1) < 0)
         return (struct output_taken){.length = length}; /* memory is out */
     passage.slot = log->slots[origin->slot];
@@ -574,8 +601,10 @@ static struct output_taken take(struct output_sink *sink, const struct output_or
     if (log->followed || is_formatted(log) || is_shared(passage.slot, passage.stream))
         length = whole_lines(bytes, length, end);
     if (length > 0) {
+        start_ns = clock_ns();
         remember(passage.slot, origin, bytes, length);
         pass(&passage, bytes, length);
+        pause_after(log, start_ns);
     }
     if (end)
         finish_line(&passage);

@@ -8,8 +8,9 @@
  *
  * Lines are announced only while somebody follows, and cut only for those and for formats: raw
  * output that nobody follows is written as it was read. A line longer than OUTPUT_HELD_MAX is
- * written and announced in pieces. The last 4 KiB of each worker are kept, for failure reports. It
- * never slows a worker.
+ * written and announced in pieces. The last 4 KiB of each worker are kept, for failure reports. A
+ * slow disk slows the workers: after a write that waited for it nothing is taken for ten times as
+ * long. A full one slows nobody.
  *
  * start/close(callback). Settings, home and name are the caller's and outlive it. */
 #ifndef BATON_DAEMON_APP_LOG_H
@@ -65,6 +66,7 @@ struct app_log {
     const char *date_format; /* NULL: none */
     struct buffer lines;     /* being formatted */
     struct buffer text;      /* being announced */
+    uint64_t busy_until_ns;  /* nothing is taken before, for the disk is slow; 0: it is not */
     uint64_t problem_ms;     /* when one was last announced; 0: never */
     int problem_error;
     void (*on_closed)(void *owner);

@@ -10,9 +10,24 @@
 #include <stdio.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zlib.h>
+
+/* The disk: each write to it may take some time. */
+static unsigned write_delay_ms;
+static unsigned slow_writes;
+
+ssize_t write(int descriptor, const void *bytes, size_t length) {
+    struct stat status;
+
+    if (write_delay_ms && fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode)) {
+        usleep(write_delay_ms * 1000);
+        slow_writes++;
+    }
+    return syscall(SYS_write, descriptor, bytes, length);
+}
 
 static char home[64];
 static struct settings settings;
@@ -671,6 +686,44 @@ static void test_a_file_that_cannot_be_written_slows_nobody(void **state) {
     end();
 }
 
+/* A worker that prints as fast as it can would have us wait for the disk all the time. */
+static void test_a_slow_disk_slows_the_worker_and_not_us(void **state) {
+    static char block[65536];
+    struct output_source *source;
+    size_t written = 0;
+    size_t length;
+    char *text;
+    uint64_t start_ns;
+    uint64_t passed_ms;
+    int worker;
+
+    (void)state;
+    settings.max_log_size = 0;
+    start();
+    worker = start_source(0, false, 1, &source);
+    assert_int_equal(fcntl(worker, F_SETFL, O_NONBLOCK), 0);
+    memset(block, '\n', sizeof block);
+    write_delay_ms = 60;
+    slow_writes = 0;
+    start_ns = uv_hrtime();
+    while (slow_writes < 3) {
+        ssize_t count = write(worker, block, sizeof block);
+
+        written += count > 0 ? (size_t)count : 0;
+        loop_run(1);
+    }
+    passed_ms = (uv_hrtime() - start_ns) / 1000000;
+    assert_true(slow_writes * write_delay_ms * 4 < passed_ms);
+    assert_true(source->line.capacity <= 524288);
+    write_delay_ms = 0;
+    close(worker);
+    output_source_release(source);
+    end();
+    text = read_file("logs/my-app-out.log", &length);
+    assert_int_equal(length, written);
+    free(text);
+}
+
 #define NUMBERED_LINES 300000
 
 /* A worker of its own, which writes as fast as it may. */
@@ -826,6 +879,7 @@ int main(void) {
         TEST(a_worker_that_closes_its_output_lives_on),
         TEST(flushing_and_reopening),
         TEST(a_file_that_cannot_be_written_slows_nobody),
+        TEST(a_slow_disk_slows_the_worker_and_not_us),
         TEST(no_line_is_lost_or_doubled_by_rotation),
         TEST(the_tail_goes_back_over_compressed_files),
     };
