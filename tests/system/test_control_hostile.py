@@ -1,0 +1,168 @@
+"""Clients of the control socket that mean ill, or have stopped: the daemon serves the others, keeps
+its memory within bounds, and gives it back."""
+import contextlib
+import resource
+import socket
+import subprocess
+import time
+
+import pytest
+
+from support import procfs
+from support.daemon import Home
+from support.wait import until
+
+HEAD = b"POST /v1/actions/stop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+EVENTS = b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BOUND = 110_000  # kilobytes: 64 MiB of requests and answers, what they are made into, and the daemon
+
+
+@pytest.fixture(scope="module")
+def daemon():
+    """A home whose daemon has no apps."""
+    home = Home()
+    with contextlib.closing(home):
+        home.begin()
+        yield home
+
+
+@pytest.fixture(autouse=True)
+def enough_descriptors():
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, before[1]), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+class Crowd:
+    """Many clients that send the same and read nothing."""
+
+    def __init__(self, daemon):
+        self.path = str(daemon.socket_path())
+        self.clients = []
+
+    def join(self, count, text=b""):
+        for _ in range(count):
+            client = socket.socket(socket.AF_UNIX)
+            client.settimeout(10)
+            client.connect(self.path)
+            self.clients.append(client)
+            client.settimeout(0.2)
+            with contextlib.suppress(OSError):  # whoever is refused cannot send the rest
+                client.sendall(text)
+
+    def leave(self):
+        for client in self.clients:
+            client.close()
+        self.clients = []
+
+
+@pytest.fixture
+def crowd(daemon):
+    """Leaves when the test is over; then everything must be as before."""
+    pid = daemon.daemon_pid()
+    memory, descriptors = procfs.resident_kilobytes(pid), procfs.descriptors(pid)
+    everybody = Crowd(daemon)
+    yield everybody
+    everybody.leave()
+    until(lambda: procfs.descriptors(pid) <= descriptors, 10,
+          lambda: f"{procfs.descriptors(pid)} descriptors")
+    until(lambda: procfs.resident_kilobytes(pid) < memory + 4000, 10,
+          lambda: f"{procfs.resident_kilobytes(pid)} kB, {memory} kB before")
+    assert daemon.daemon_pid() == pid
+
+
+def check_served(daemon):
+    assert daemon.api("GET", "/v1", timeout=10)[0] == 200
+    assert procfs.resident_kilobytes(daemon.daemon_pid()) < BOUND
+
+
+def test_more_clients_than_there_is_room_for(daemon, crowd):
+    crowd.join(1500)
+    check_served(daemon)
+    assert daemon.cli("jlist", timeout=10).code == 0
+    assert procfs.descriptors(daemon.daemon_pid()) < 1200
+
+
+@pytest.mark.parametrize("rest", [b"", b"[" * 100_000, b" " * 1_000_000],
+                         ids=["nothing", "a little", "a lot"])
+def test_bodies_that_stop_in_the_middle(daemon, crowd, rest):
+    crowd.join(300, HEAD + b"Content-Length: 8000000\r\n\r\n" + rest)
+    check_served(daemon)
+    assert daemon.cli("jlist", timeout=10).code == 0
+
+
+def test_chunks_that_never_end(daemon, crowd):
+    crowd.join(100, HEAD + b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\n \r\n" * 100_000)
+    check_served(daemon)
+
+
+def test_answers_that_nobody_reads(daemon, crowd):
+    crowd.join(500, b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000)
+    check_served(daemon)
+
+
+def test_followers_who_read_nothing_cost_nothing(daemon, crowd):
+    crowd.join(500, EVENTS)
+    for client in crowd.clients[::2]:
+        client.shutdown(socket.SHUT_WR)
+    check_served(daemon)
+    pid = daemon.daemon_pid()
+    before = procfs.cpu_seconds(pid)
+    time.sleep(1)
+    assert procfs.cpu_seconds(pid) - before < 0.1
+
+
+BURSTING = {
+    "nested": (b"[" * 250_000, 400),
+    "nested without end": (b"[" * 2_000_000, 413),
+    "numbers": (b"[" + b"0," * 3_000_000 + b"0]", 413),
+    "objects": (b'{"a":' * 1_000_000, 413),
+    "long text": (b'["' + b"x" * 8_000_000 + b'"]', 400),
+    "long target": (b'{"targets":["' + b"x" * 8_000_000 + b'"]}', 404),
+    "twice the same": (b'{"targets":[], "targets":["all"]}', 400),
+    "NUL": (b'{"targets":["\\u0000"]}', 400),
+    "half a surrogate pair": (b'{"targets":["\\ud800"]}', 400),
+    "large exponent": (b"[1e999999999]", 400),
+    "long number": (b"[" + b"9" * 1_000_000 + b"]", 400),
+}
+
+
+@pytest.mark.parametrize("body, status", BURSTING.values(), ids=BURSTING.keys())
+def test_json_that_is_meant_to_burst(daemon, crowd, body, status):
+    del crowd
+    assert daemon.api("POST", "/v1/actions/stop", body)[0] == status
+    check_served(daemon)
+
+
+def test_one_byte_at_a_time(daemon):
+    client = socket.socket(socket.AF_UNIX)
+    client.settimeout(10)
+    with contextlib.closing(client):
+        client.connect(str(daemon.socket_path()))
+        for byte in b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":
+            client.sendall(bytes([byte]))
+        assert client.recv(100).startswith(b"HTTP/1.1 200 ")
+
+
+def test_a_daemon_without_free_descriptors_goes_on_later(daemon, crowd):
+    pid = daemon.daemon_pid()
+    soft, hard = procfs.limit_of_files(pid)
+    limit = procfs.descriptors(pid) + 10
+    try:
+        subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={limit}:{hard}"], check=True)
+        crowd.join(50)
+        before = procfs.cpu_seconds(pid)
+        time.sleep(1)
+        assert procfs.cpu_seconds(pid) - before < 0.3, "it waits, and does not try all the time"
+    finally:
+        subprocess.run(["prlimit", f"--pid={pid}", f"--nofile={soft}:{hard}"], check=True)
+    check_served(daemon)
+
+
+def test_clients_that_come_and_go(daemon, crowd):
+    for text in (b"", b"GET", EVENTS, HEAD + b"Content-Length: 10\r\n\r\n{"):
+        for _ in range(10):
+            crowd.join(50, text)
+            crowd.leave()
+    check_served(daemon)
