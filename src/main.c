@@ -1,6 +1,7 @@
 /* The entry point: the commands that are roles of their own, beside those that ask the daemon. The
  * only file that knows all roles. */
 #include "cli/cli.h"
+#include "daemon/daemon.h"
 #include "master/master.h"
 #include "worker/serve.h"
 
@@ -29,6 +30,19 @@ static int run_serve(const struct cli_context *context, int argc, char **argv) {
     return code;
 }
 
+static int run_daemon(const struct cli_context *context, int argc, char **argv) {
+    struct cli_daemon daemon;
+    enum cli_verdict verdict = cli_parse_daemon(context->dialect, argc, argv, &daemon);
+    struct daemon_options options = {
+        .home = daemon.home,
+        .ready_descriptor = daemon.ready_descriptor,
+        .background = daemon.background,
+        .resurrect = daemon.resurrect,
+    };
+
+    return verdict == CLI_GO ? daemon_run(&options) : verdict == CLI_WRONG;
+}
+
 static const struct cli_command command_run = {
     .name = "run",
     .usage = "[OPTIONS] SCRIPT [-- ARGUMENTS]",
@@ -45,7 +59,15 @@ static const struct cli_command command_serve = {
     .run_itself = run_serve,
 };
 
-static const struct cli_command *const roles[] = {&command_run, &command_serve, NULL};
+static const struct cli_command command_daemon = {
+    .name = "daemon",
+    .usage = "[OPTIONS]",
+    .summary = "the daemon in the foreground, for service managers",
+    .run_itself = run_daemon,
+};
+
+static const struct cli_command *const roles[] = {&command_run, &command_serve, &command_daemon,
+                                                  NULL};
 
 int main(int argc, char **argv) {
     return cli_main(argc, argv, roles);

@@ -54,14 +54,15 @@ int cli_act(struct cli_client *client, const struct cli_targets *targets, const 
     if (cli_targets_processes(targets, client, &processes) < 0)
         return 1;
     announce(client->call, targets, act, processes);
-    json_decref(processes);
     body = json_pack("{s:O}", "targets", targets->names);
     if (body && extra && json_object_update(body, extra) < 0) {
         json_decref(body);
         body = NULL;
     }
     code = cli_action_post(client, act->target, body, &answer);
-    cli_action_show_done(client->call, answer);
+    if (answer)
+        cli_action_show_done(client->call, processes, answer);
+    json_decref(processes);
     json_decref(answer);
     return code;
 }

@@ -71,12 +71,13 @@ static bool has_failed(const json_t *failed, int64_t pm_id) {
     return false;
 }
 
-void cli_action_show_done(const struct cli_call *call, const json_t *body) {
-    const json_t *failed = json_object_get(body, "failed");
+void cli_action_show_done(const struct cli_call *call, const json_t *processes,
+                          const json_t *answer) {
+    const json_t *failed = json_object_get(answer, "failed");
     const json_t *process;
     size_t index;
 
-    json_array_foreach(json_object_get(body, "processes"), index, process) {
+    json_array_foreach(processes, index, process) {
         int64_t pm_id = draw_member_number(process, "pm_id", -1);
 
         if (!has_failed(failed, pm_id))

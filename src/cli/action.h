@@ -11,7 +11,9 @@
  * `ret_body` gets a new reference to the answer when it is 2xx, else NULL; it may be NULL. */
 int cli_action_post(struct cli_client *client, const char *target, json_t *body, json_t **ret_body);
 
-/* A line for each process of an answer that nothing went wrong with. */
-void cli_action_show_done(const struct cli_call *call, const json_t *body);
+/* A line for each of the processes that nothing went wrong with, as the answer says. Those of the
+ * answer itself are not always all: what was deleted is not among them. */
+void cli_action_show_done(const struct cli_call *call, const json_t *processes,
+                          const json_t *answer);
 
 #endif

@@ -34,6 +34,8 @@ static const struct cli_command *const clients[] = {
     &command_cleardump,
     &command_start_or_restart,
     &command_start_or_reload,
+    &command_startup,
+    &command_unstartup,
     &command_kill,
     &command_update,
     &command_ping,

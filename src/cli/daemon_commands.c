@@ -79,7 +79,7 @@ static int run_update(struct cli_call *call) {
     if (code != 0 || cli_client_open(&client, call, CLI_CLIENT_START) < 0)
         return 1;
     code = cli_action_post(&client, "/v1/resurrect", json_object(), &answer);
-    cli_action_show_done(call, answer);
+    cli_action_show_done(call, json_object_get(answer, "processes"), answer);
     json_decref(answer);
     code = cli_act_finish(&client, code);
     cli_client_close(&client);

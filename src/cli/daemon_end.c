@@ -42,7 +42,7 @@ int cli_daemon_end(struct cli_client *client) {
     json_t *answer;
     int code = cli_action_post(client, "/v1/kill", json_object(), &answer);
 
-    cli_action_show_done(client->call, answer);
+    cli_action_show_done(client->call, json_object_get(answer, "processes"), answer);
     json_decref(answer);
     if (code == 0)
         code = wait_for_end(client->call, process);

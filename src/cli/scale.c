@@ -49,7 +49,7 @@ static int scale(struct cli_client *client, const struct cli_targets *targets, c
     code = cli_action_post(client, "/v1/actions/scale",
                            json_pack("{s:O, s:o}", "targets", targets->names, "instances", number),
                            &answer);
-    cli_action_show_done(call, answer);
+    cli_action_show_done(call, json_object_get(answer, "processes"), answer);
     json_decref(answer);
     return code == 0 ? cli_act_finish(client, code) : code;
 }

@@ -64,7 +64,7 @@ static int run_resurrect(struct cli_call *call) {
         return 1;
     cli_say(call, "Resurrecting");
     code = cli_action_post(&client, "/v1/resurrect", json_object(), &answer);
-    cli_action_show_done(call, answer);
+    cli_action_show_done(call, json_object_get(answer, "processes"), answer);
     json_decref(answer);
     code = cli_act_finish(&client, code);
     cli_client_close(&client);

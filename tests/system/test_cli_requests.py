@@ -145,6 +145,11 @@ def test_what_went_wrong_is_shown(desk):
     assert "cannot find" in done.stderr and "\x1b" not in done.stderr
 
 
+def test_what_was_deleted_is_named(desk):
+    """It is in no answer any more."""
+    assert "[api](3) ✓" in desk.ok("delete", "api").stdout
+
+
 def test_an_error_is_one_sentence(desk):
     desk.daemon.failure = (409, "busy", "api is being reloaded")
     assert "api is being reloaded" in desk.failed("restart", "api").stderr
@@ -379,6 +384,21 @@ def test_pm2_says_it_so(pm2):
         "[PM2][ERROR] Process or Namespace nope not found\n"
     assert pm2.failed("scale", "api", "4").stderr == "[PM2][ERROR] Nothing to do\n"
     assert pm2.ok("ping").stdout == "{ msg: 'pong' }\n"
+
+
+@pytest.mark.parametrize("flags, mode", [([], "fork"), (["-i", "1"], None), (["-x"], "fork"),
+                                         (["--policy", "rr"], None)])
+def test_pm2_has_fork_mode_unless_asked(pm2, flags, mode):
+    pm2.write("web.js", "")
+    out = pm2.ok("start", "web.js", *flags).stdout
+    assert started(pm2)[0].get("exec_mode") == mode
+    assert f"web.js in {mode or 'cluster'}_mode (1 instance)" in out
+
+
+def test_one_process_has_the_master_before_it(desk):
+    desk.write("web.js", "")
+    assert "in cluster_mode (1 instance)" in desk.ok("start", "web.js").stdout
+    assert "exec_mode" not in started(desk)[0]
 
 
 def test_pm2_serves_a_directory_as_an_app(pm2):
