@@ -202,11 +202,14 @@ static void print_option(const char *option, const char *value) {
 static int print_sudo(const struct startup *startup) {
     const struct cli_dialect *dialect = startup->call.context->dialect;
     const char *path = getenv("PATH");
+    const char *directory = getenv(UNIT_VARIABLE);
 
     cli_say(&startup->call, "This needs root. Copy and run the following command:");
     print_option("sudo env PATH=", path ? path : "/usr/bin:/bin");
     printf(" %s=", dialect->home_variable);
     print_word(startup->home);
+    if (directory)
+        print_option(" " UNIT_VARIABLE "=", directory);
     /* By its path it would not know that it is called pm2. */
     print_option(" ", dialect->pm2 ? dialect->name : startup->program);
     printf(" %s systemd", startup->call.command->name);
@@ -316,7 +319,7 @@ static int install(const struct startup *startup) {
     const struct cli_dialect *dialect = startup->call.context->dialect;
     int result = write_unit(startup);
 
-    if (result == UV_EACCES && is_for_this_system(startup))
+    if (result == UV_EACCES && !startup->flags.root)
         return print_sudo(startup);
     if (result < 0)
         return fail(startup, "write", startup->path, result);
@@ -336,7 +339,7 @@ static int uninstall(const struct startup *startup) {
         cli_say(&startup->call, "There is no %s: nothing to undo", startup->path);
         return 0;
     }
-    if (access(startup->directory, W_OK) < 0 && is_for_this_system(startup))
+    if (access(startup->directory, W_OK) < 0 && !startup->flags.root)
         return print_sudo(startup);
     if (run_systemctl(startup, "disable", startup->unit) != 0)
         return 1;
