@@ -25,6 +25,7 @@
 #define ASK_EVERY_MS  1000
 #define DRAW_EVERY_MS 50 /* at most, however much is printed */
 #define ESCAPE_MS     25 /* within which the rest of a key's sequence must follow */
+#define CONTROL_L     12
 
 enum { POLL_KEYS = MONIT_CONNECTIONS, POLL_SIGNALS, POLL_COUNT };
 
@@ -68,6 +69,7 @@ static int screen_open(struct monit *monit) {
     set_escdelay(ESCAPE_MS);
     curs_set(0);
     monit->style.colour = monit->style.colour && has_colors();
+    monit->style.utf8 = monit->style.utf8 && MB_CUR_MAX > 1; /* ncurses goes by the locale */
     if (monit->style.colour)
         define_colours();
     return monit_grid_init(&monit->grid, (unsigned)LINES, (unsigned)COLS);
@@ -181,6 +183,8 @@ static int take_keys(struct monit *monit) {
 
     while (result == 0 && !monit->left && (code = getch()) != ERR) {
         monit->changed = true;
+        if (code == CONTROL_L) /* as everywhere: the screen anew */
+            clearok(curscr, TRUE);
         switch (monit_view_key(&monit->view, key_of(code), &action)) {
         case MONIT_QUIT:
             monit->left = true;
