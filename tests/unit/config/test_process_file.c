@@ -311,13 +311,19 @@ static void test_scripts_that_go_wrong(void **state) {
 
 static void test_no_node(void **state) {
     char *before = strdup(getenv("PATH"));
+    json_t *apps = NULL;
+    int result;
 
     (void)state;
+    write_file("a.config.js", "module.exports = {}");
     setenv("PATH", directory, 1);
-    check_refused("a.config.js", "module.exports = {}", UV_ENOENT,
-                  "it is evaluated by node, which is not installed or not in PATH");
+    result = process_file_load(path, &apps, NULL, error);
     setenv("PATH", before, 1);
     free(before);
+    assert_int_equal(result, UV_ENOENT);
+    assert_null(apps);
+    assert_non_null(
+        strstr(error, ": it is evaluated by node, which is not installed or not in PATH"));
 }
 
 /* ---- Validating ---- */
