@@ -47,6 +47,7 @@ static int open_connection(struct http_client *client) {
         return status;
     }
     client->socket = descriptor;
+    client->used = false;
     return 0;
 }
 
@@ -76,11 +77,12 @@ void http_client_close(struct http_client *client) {
     client->path = NULL;
 }
 
-/* Between requests nothing comes but the end. */
+/* Between requests nothing comes but the end. A server that does not want us may answer before the
+ * first. */
 static bool has_ended(const struct http_client *client) {
     struct pollfd poll_server = {.fd = client->socket, .events = POLLIN};
 
-    return client->socket < 0 || poll(&poll_server, 1, 0) != 0;
+    return client->socket < 0 || (client->used && poll(&poll_server, 1, 0) != 0);
 }
 
 /* Waits until the socket is ready for `events`. */
@@ -122,7 +124,7 @@ static int send_all(const struct http_client *client, const char *bytes, size_t 
         ssize_t sent = send(client->socket, bytes, length, MSG_NOSIGNAL | MSG_DONTWAIT);
         int status = 0;
 
-        if (sent < 0 && errno == EPIPE)
+        if (sent < 0 && (errno == EPIPE || errno == ECONNRESET))
             return 0;
         if (sent < 0)
             status = errno == EAGAIN ? wait_for(client, POLLOUT) : -errno;
@@ -145,6 +147,7 @@ int http_client_send(struct http_client *client, const struct http_client_reques
         close_connection(client);
         status = open_connection(client);
     }
+    client->used = true;
     if (status == 0)
         status = format_request(&text, request);
     if (status == 0)

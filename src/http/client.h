@@ -33,6 +33,7 @@ struct http_client_events {
 
 struct http_client {
     int socket;                          /* -1: not connected */
+    bool used;                           /* a request was sent on this connection */
     char *path;                          /* of the Unix socket */
     struct http_response_reader *reader; /* of the answer that is coming; NULL between requests */
     int timeout_ms;                      /* of the request that is on its way */

@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/time.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -226,6 +227,45 @@ static void test_an_answer_before_the_request_is_sent_counts(void **state) {
     assert_int_equal(status, 0);
 }
 
+/* Answers the first client without reading anything, and closes. */
+static pid_t fork_refuser(const struct fixture *fixture) {
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child > 0)
+        return child;
+    (void)fcntl(fixture->listener, F_SETFL, 0);
+    child = accept4(fixture->listener, NULL, NULL, SOCK_CLOEXEC);
+    (void)!write(child, "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno", 47);
+    _exit(0);
+}
+
+static void check_refusal(struct fixture *fixture, size_t length) {
+    char *body = calloc(1, length);
+    struct http_client_request post = {
+        .method = "POST", .target = "/", .body = body, .length = length, .timeout_ms = 5000};
+
+    assert_non_null(body);
+    assert_int_equal(http_client_request(&fixture->client, &post, &events, fixture), 0);
+    assert_int_equal(fixture->status, 403);
+    assert_string_equal(fixture->body, "no");
+    free(body);
+}
+
+static void test_a_server_that_refuses_without_reading(void **state) {
+    struct fixture *fixture = *state;
+    pid_t child = fork_refuser(fixture);
+    int status;
+
+    assert_int_equal(waitpid(child, &status, 0), child); /* before the request */
+    check_refusal(fixture, 10);
+    http_client_close(&fixture->client);
+    assert_int_equal(http_client_open(&fixture->client, fixture->path), 0);
+    child = fork_refuser(fixture);
+    check_refusal(fixture, 4000000); /* perhaps in the middle of it */
+    assert_int_equal(waitpid(child, &status, 0), child);
+}
+
 static void test_a_server_that_says_nothing(void **state) {
     struct fixture *fixture = *state;
     struct http_client_request quick = {.method = "GET", .target = "/v1", .timeout_ms = 20};
@@ -304,6 +344,7 @@ int main(void) {
         TEST(a_stream_is_announced_as_it_comes),
         TEST(failures_close_the_connection),
         TEST(an_answer_before_the_request_is_sent_counts),
+        TEST(a_server_that_refuses_without_reading),
         TEST(a_server_that_says_nothing),
         TEST(a_signal_interrupts_the_wait),
         TEST(nobody_listens),
