@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define BREAK_LENGTH    80
+#define LONG_ENTRY      (16 * BREAK_LENGTH)
 #define LEVELS_IN_LINE  3 /* of nesting that may share a line */
 #define GROUPED_FROM    7 /* so many items of an array are set in columns */
 #define COLUMNS_MAX     12
@@ -90,8 +91,14 @@ static int entries_end(struct entries *entries, size_t start) {
     const char *text = buffer_data(&entries->texts) + start;
     struct entry entry = {.start = start, .length = buffer_length(&entries->texts) - start};
 
-    entry.units = utf16_units(text, entry.length);
-    entry.width = visible_width(text, entry.length);
+    /* Far too long for a line or a column: not counted again at every level of nesting. */
+    if (entry.length > LONG_ENTRY) {
+        entry.units = entry.length;
+        entry.width = entry.length;
+    } else {
+        entry.units = utf16_units(text, entry.length);
+        entry.width = visible_width(text, entry.length);
+    }
     return buffer_append(&entries->list, &entry, sizeof(entry));
 }
 
