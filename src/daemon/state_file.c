@@ -172,12 +172,38 @@ static int replace(const char *path, const char *text, const char *keep) {
     return sync_directory(path);
 }
 
-static int write_text(const char *path, const char *text, bool empty, bool force) {
-    struct previous previous = look_at_previous(path);
+static bool is_known(const struct state_file_known *known, const char *path) {
+    struct stat status;
 
+    return known->whole && stat(path, &status) == 0 && status.st_ino == known->inode &&
+           status.st_size == known->size && status.st_mtim.tv_sec == known->modified.tv_sec &&
+           status.st_mtim.tv_nsec == known->modified.tv_nsec;
+}
+
+static struct state_file_known know(const char *path, bool empty) {
+    struct stat status;
+
+    if (stat(path, &status) < 0)
+        return (struct state_file_known){.whole = false};
+    return (struct state_file_known){.whole = true,
+                                     .empty = empty,
+                                     .inode = status.st_ino,
+                                     .size = status.st_size,
+                                     .modified = status.st_mtim};
+}
+
+static int write_text(const char *path, const char *text, bool empty, bool force,
+                      struct state_file_known *known) {
+    struct previous previous = {.keep = SUFFIX_COPY, .empty = known->empty};
+    int result;
+
+    if (!is_known(known, path))
+        previous = look_at_previous(path);
     if (empty && !previous.empty && !force)
         return UV_ENOTEMPTY;
-    return replace(path, text, previous.keep);
+    result = replace(path, text, previous.keep);
+    *known = result == 0 ? know(path, empty) : (struct state_file_known){.whole = false};
+    return result;
 }
 
 static char *print(const json_t *value) {
@@ -185,12 +211,13 @@ static char *print(const json_t *value) {
 }
 
 int state_file_write(const char *path, const json_t *value, bool force) {
+    struct state_file_known known = {.whole = false};
     char *text = print(value);
     int result;
 
     if (!text)
         return UV_ENOMEM;
-    result = write_text(path, text, is_empty(value), force);
+    result = write_text(path, text, is_empty(value), force, &known);
     free(text);
     return result;
 }
@@ -258,8 +285,8 @@ int state_file_remove(const char *path) {
 static void on_work(uv_work_t *work) {
     struct state_saver *saver = work->data;
 
-    saver->result =
-        write_text(saver->path, saver->writing, saver->writing_empty, saver->writing_force);
+    saver->result = write_text(saver->path, saver->writing, saver->writing_empty,
+                               saver->writing_force, &saver->known);
 }
 
 static void finish_closing(struct state_saver *saver) {

@@ -12,6 +12,8 @@
 
 #include <jansson.h>
 #include <stdbool.h>
+#include <sys/types.h>
+#include <time.h>
 #include <uv.h>
 
 #define STATE_FILE_ERROR_MAX 512
@@ -36,6 +38,16 @@ int state_file_read(const char *path, json_t **ret_value, enum state_file_source
 /* Removes the file, its copy, and what a crash left. */
 int state_file_remove(const char *path);
 
+/* The file as the last write left it: while it is still that, it need not be read before the next.
+ */
+struct state_file_known {
+    bool whole; /* else nothing is known */
+    bool empty;
+    ino_t inode;
+    off_t size;
+    struct timespec modified;
+};
+
 /* Writes in the background, so that the loop never waits for the disk: one at a time, and of
  * several that come meanwhile the latest.
  *
@@ -53,7 +65,8 @@ struct state_saver {
     bool waiting_force;
     bool busy; /* a thread writes, or its result is being announced */
     bool closing;
-    int result; /* of the thread */
+    struct state_file_known known; /* the thread's, while there is one */
+    int result;                    /* of the thread */
     /* A write is over: 0 or as state_file_write(). Not called for those that were overtaken. */
     void (*on_saved)(void *owner, int result);
     void (*on_closed)(void *owner);

@@ -127,6 +127,37 @@ static void test_failures_are_told(void **state) {
     stop();
 }
 
+/* The file is not read before each write, but what somebody else has written is not lost. */
+static void test_an_edit_in_between_is_kept(void **state) {
+    char name[96];
+    FILE *file;
+
+    (void)state;
+    start();
+    save(1, false);
+    LOOP_UNTIL(saved == 1);
+    save(2, false);
+    LOOP_UNTIL(saved == 2);
+    file = fopen(path, "we");
+    assert_non_null(file);
+    fputs("[2,", file);
+    fclose(file);
+    save(-1, false);
+    LOOP_UNTIL(saved == 3);
+    assert_int_equal(last_result, UV_ENOTEMPTY);
+    save(3, false);
+    LOOP_UNTIL(saved == 4);
+    snprintf(name, sizeof name, "%s.broken", path);
+    assert_int_equal(access(name, F_OK), 0);
+    unlink(path);
+    assert_int_equal(number_in_file(), 1); /* the copy is of the last that was whole */
+    save(4, false);
+    LOOP_UNTIL(saved == 5);
+    assert_int_equal(last_result, 0);
+    assert_int_equal(number_in_file(), 4);
+    stop();
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -135,6 +166,7 @@ int main(void) {
         TEST(what_is_under_way_is_written_before_the_end),
         TEST(nothing_to_write),
         TEST(failures_are_told),
+        TEST(an_edit_in_between_is_kept),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -301,7 +301,7 @@ static void test_an_overflow(void **state) {
         skip();
     make("src");
     start_on(NULL, NULL, 0);
-    for (long i = 0; i <= limit; i++) { /* two events each; equal ones in a row would be one */
+    for (long i = 0; i <= limit; i++) { /* equal ones in a row would be one */
         snprintf(name, sizeof name, "src/%ld", i % 2);
         put(name);
     }
