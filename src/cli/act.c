@@ -51,7 +51,7 @@ int cli_act(struct cli_client *client, const struct cli_targets *targets, const 
     json_t *body;
     int code;
 
-    if (cli_targets_processes(targets, client, &processes) < 0)
+    if (cli_targets_processes(targets, client, false, &processes) < 0)
         return 1;
     announce(client->call, targets, act, processes);
     body = json_pack("{s:O}", "targets", targets->names);

@@ -161,7 +161,8 @@ static int exchange_run(struct cli_client *client, struct exchange *exchange) {
 
 /* What a daemon without apps would answer. */
 static int ask_nobody(const struct cli_request *request, struct cli_answer *answer) {
-    bool list = strcmp(request->target, "/v1/processes") == 0;
+    bool list = strncmp(request->target, "/v1/processes", strlen("/v1/processes")) == 0 &&
+                !strstr(request->target, "target=");
 
     answer->status = list ? 200 : 404;
     answer->body = list ? json_array()
@@ -213,13 +214,13 @@ int cli_answer_check(const struct cli_call *call, const struct cli_answer *answe
 
 /* --- reading --- */
 
-static int processes_target(struct buffer *target, const json_t *targets) {
+static int processes_target(struct buffer *target, const json_t *targets, bool whole) {
     const json_t *name;
     size_t index;
-    int result = buffer_append(target, "/v1/processes", sizeof "/v1/processes");
+    int result = buffer_append(target, "/v1/processes", strlen("/v1/processes"));
 
     if (result == 0)
-        target->end--; /* the NUL is no part of it */
+        result = query_add(target, "env", whole ? "1" : "0");
     json_array_foreach(targets, index, name) {
         if (result == 0)
             result = query_add(target, "target", json_string_value(name));
@@ -227,13 +228,14 @@ static int processes_target(struct buffer *target, const json_t *targets) {
     return result;
 }
 
-int cli_client_processes(struct cli_client *client, const json_t *targets, json_t **ret_processes) {
+static int get_processes(struct cli_client *client, const json_t *targets, bool whole,
+                         json_t **ret_processes) {
     struct cli_answer answer;
     struct buffer target;
     int error;
 
     buffer_init(&target);
-    error = processes_target(&target, targets);
+    error = processes_target(&target, targets, whole);
     if (error < 0) {
         cli_fail_memory(client->call);
         goto done;
@@ -252,6 +254,33 @@ int cli_client_processes(struct cli_client *client, const json_t *targets, json_
 done:
     buffer_clear(&target);
     return error;
+}
+
+int cli_client_processes(struct cli_client *client, const json_t *targets, json_t **ret_processes) {
+    return get_processes(client, targets, false, ret_processes);
+}
+
+int cli_client_whole_processes(struct cli_client *client, const json_t *targets,
+                               json_t **ret_processes) {
+    return get_processes(client, targets, true, ret_processes);
+}
+
+static int on_text(void *owner, const char *bytes, size_t length) {
+    return buffer_append(owner, bytes, length);
+}
+
+int cli_client_all(struct cli_client *client, struct buffer *out) {
+    static const struct http_client_events events = {.on_body = on_text};
+    const struct http_client_request request = {.method = "GET",
+                                                .target = "/v1/processes",
+                                                .accept = "application/json",
+                                                .timeout_ms = READ_TIMEOUT_MS};
+    int error = client->there ? http_client_request(&client->http, &request, &events, out)
+                              : buffer_append(out, "[]", 2);
+
+    if (error == 0 && (buffer_length(out) == 0 || buffer_data(out)[0] != '['))
+        error = UV_EPROTO;
+    return error < 0 ? complain(client, error) : 0;
 }
 
 /* --- streams --- */

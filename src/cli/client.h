@@ -8,6 +8,7 @@
 #ifndef BATON_CLI_CLIENT_H
 #define BATON_CLI_CLIENT_H
 
+#include "base/buffer.h"
 #include "cli/command.h"
 #include "http/client.h"
 #include "http/event_reader.h"
@@ -57,9 +58,18 @@ void cli_answer_clear(struct cli_answer *answer);
 /* 0 for a status of 2xx; else the exit code, after the error's sentence. */
 int cli_answer_check(const struct cli_call *call, const struct cli_answer *answer);
 
-/* GET /v1/processes of `targets` (an array of texts; NULL: all). 0 with a new reference, UV_ENOENT
+/* GET /v1/processes of `targets` (an array of texts; NULL: all), without their environments, which
+ * are most of it. 0 with a new reference, UV_ENOENT
  * when no process is meant, of which nothing is said, or another UV_E*, said. */
 int cli_client_processes(struct cli_client *client, const json_t *targets, json_t **ret_processes);
+
+/* The same with their environments. */
+int cli_client_whole_processes(struct cli_client *client, const json_t *targets,
+                               json_t **ret_processes);
+
+/* Appends the text of GET /v1/processes as it came: a line of JSON needs no reading, only copying.
+ */
+int cli_client_all(struct cli_client *client, struct buffer *out);
 
 /* What else is waited for beside a stream: called when the descriptor is readable; false: no more
  * of it. */

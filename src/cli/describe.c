@@ -25,7 +25,7 @@ static int get_known(struct cli_call *call, json_t **ret_processes) {
     if (error == 0) {
         error = cli_targets_name_apps(&targets, &client);
         if (error == 0)
-            error = cli_targets_processes(&targets, &client, ret_processes);
+            error = cli_targets_processes(&targets, &client, true, ret_processes);
         cli_client_close(&client);
     }
     cli_targets_clear(&targets);

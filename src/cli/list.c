@@ -55,27 +55,28 @@ static int get_all(struct cli_call *call, json_t **ret_processes) {
 
     if (error < 0)
         return error;
-    error = cli_client_processes(&client, NULL, ret_processes);
+    error = cli_client_whole_processes(&client, NULL, ret_processes);
     cli_client_close(&client);
     return error;
 }
 
-static int append_text(const char *bytes, size_t length, void *out) {
-    return buffer_append(out, bytes, length);
-}
-
+/* As the daemon has written it, with one newline at its end. */
 static int run_jlist(struct cli_call *call) {
-    json_t *processes;
+    struct cli_client client;
     struct buffer out;
     int drawn;
 
-    if (get_all(call, &processes) < 0)
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
         return 1;
     buffer_init(&out);
-    drawn = json_dump_callback(processes, append_text, &out, JSON_COMPACT);
-    if (drawn == 0)
+    drawn = cli_client_all(&client, &out);
+    cli_client_close(&client);
+    if (drawn < 0) {
+        buffer_clear(&out);
+        return 1;
+    }
+    if (buffer_data(&out)[buffer_length(&out) - 1] != '\n')
         drawn = buffer_append(&out, "\n", 1);
-    json_decref(processes);
     return cli_show(call, &out, drawn);
 }
 

@@ -34,7 +34,7 @@ static int scale(struct cli_client *client, const struct cli_targets *targets, c
     int64_t after;
     int code;
 
-    if (cli_targets_processes(targets, client, &processes) < 0)
+    if (cli_targets_processes(targets, client, false, &processes) < 0)
         return 1;
     before = (int64_t)json_array_size(processes);
     after = wanted(text, before);

@@ -84,14 +84,15 @@ void cli_targets_words(const struct cli_targets *targets, char *text, size_t siz
     }
 }
 
-int cli_targets_processes(const struct cli_targets *targets, struct cli_client *client,
+int cli_targets_processes(const struct cli_targets *targets, struct cli_client *client, bool whole,
                           json_t **ret_processes) {
     char words[256];
     int error = UV_ENOENT;
 
     cli_targets_words(targets, words, sizeof words);
     if (json_array_size(targets->names) > 0)
-        error = cli_client_processes(client, targets->names, ret_processes);
+        error = whole ? cli_client_whole_processes(client, targets->names, ret_processes)
+                      : cli_client_processes(client, targets->names, ret_processes);
     if (error == 0 && json_array_size(*ret_processes) == 0) {
         json_decref(*ret_processes);
         error = UV_ENOENT;

@@ -21,9 +21,9 @@ int cli_targets_name_apps(struct cli_targets *targets, struct cli_client *client
 /* The words, as a person would say them: "a b". Written to `text`. */
 void cli_targets_words(const struct cli_targets *targets, char *text, size_t size);
 
-/* The processes that the names mean; an unknown target is said. The result of
- * cli_client_processes(), or UV_ENOENT, said, when there is none at all. */
-int cli_targets_processes(const struct cli_targets *targets, struct cli_client *client,
+/* The processes that the names mean, with their environments if `whole`; an unknown target is said.
+ * The result of cli_client_processes(), or UV_ENOENT, said, when there is none at all. */
+int cli_targets_processes(const struct cli_targets *targets, struct cli_client *client, bool whole,
                           json_t **ret_processes);
 
 #endif
