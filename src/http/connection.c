@@ -23,6 +23,8 @@ static void enter(struct http_connection *connection, enum http_phase phase) {
     list_push_back(&connection->server->phases[phase], &connection->node);
     connection->phase = phase;
     connection->since = uv_now(connection->server->loop);
+    if (phase != HTTP_PHASE_HANDLING)
+        http_server_watch_time(connection->server);
 }
 
 static void on_poll_closed(uv_handle_t *handle) {

@@ -75,6 +75,9 @@ void http_connection_wake(struct http_connection *connection);
 /* For stream.c: the handler has ended its answer; the loop shall send it and go on. */
 void http_connection_answered(struct http_connection *connection);
 
+/* By connection.c when a time limit begins. */
+void http_server_watch_time(struct http_server *server);
+
 /* By connection.c when a connection is gone. */
 void http_server_connection_closed(struct http_server *server);
 

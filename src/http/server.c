@@ -88,22 +88,32 @@ static void give_back_memory(struct http_server *server) {
 #endif
 }
 
+static bool is_anybody_limited(const struct http_server *server) {
+    for (int phase = 0; phase < HTTP_PHASES; phase++)
+        if (phase != HTTP_PHASE_HANDLING && !list_empty(&server->phases[phase]))
+            return true;
+    return false;
+}
+
 static void on_tick(uv_timer_t *ticker) {
     struct http_server *server = ticker->data;
 
     expire_late_ones(server);
     give_back_memory(server);
-    if (server->connections > 0 || !server->ticking)
+    if (is_anybody_limited(server) || server->memory_peak >= TRIM_FROM || !server->ticking)
         return;
     server->ticking = false;
     uv_timer_stop(ticker);
 }
 
+void http_server_watch_time(struct http_server *server) {
+    if (server->ticking)
+        return;
+    server->ticking = true;
+    uv_timer_start(&server->ticker, on_tick, TICK_MS, TICK_MS);
+}
+
 void http_server_open(struct http_server *server, int socket) {
-    if (!server->ticking) {
-        server->ticking = true;
-        uv_timer_start(&server->ticker, on_tick, TICK_MS, TICK_MS);
-    }
     http_connection_open(server, socket);
 }
 

@@ -74,7 +74,7 @@ struct http_server {
     uint64_t answered;               /* responses given, refusals included */
     bool draining;
     void (*on_drained)(void *owner);
-    uv_timer_t ticker; /* runs while there are connections */
+    uv_timer_t ticker; /* runs while there are connections with a time limit */
     bool ticking;
     char *scratch; /* where bytes are read to before they are parsed, for one call only; NULL before
                       the first */
