@@ -22,7 +22,8 @@ TOOLS = {"cmake", "curl", "kill", "ctest", "git", "strace"}
 
 @functools.cache
 def help_of(command):
-    return subprocess.run([BATON, command, "--help"], check=True, capture_output=True, text=True,
+    words = [command, "--help"] if command != "help" else ["help"]
+    return subprocess.run([BATON, *words], check=True, capture_output=True, text=True,
                           timeout=10).stdout
 
 
@@ -87,7 +88,24 @@ def test_manual_has_every_option_and_no_other():
 
 
 def test_page_has_every_option_and_no_other():
-    assert options_of_page() == options_of_help()
+    assert options_of_page() == options_of_help() | options_of_help("start")
+
+
+@functools.cache
+def commands_of_help():
+    """{name: its other names}"""
+    names = re.findall(r"^  baton (\w+)", help_of("help").split("Usage:")[1], re.MULTILINE)
+    return {name: re.findall(r"^Also: (.*)", help_of(name), re.MULTILINE) for name in names}
+
+
+def test_page_and_manual_have_every_command():
+    page = PAGE.read_text()
+    manual = section(MANUAL.read_text(), "Commands")
+    assert len(commands_of_help()) > 30
+    for name, others in commands_of_help().items():
+        for word in [name, *" ".join(others).split()]:
+            assert re.search(rf"[ ,]{word}\b", page), word
+            assert f"`{word}" in manual or f"/{word}`" in manual, word
 
 
 @pytest.mark.parametrize("document", [MANUAL, PAGE], ids=lambda path: path.name)
@@ -256,7 +274,7 @@ def targets_of_makefile():
 
 def check_baton(words):
     command = words[0]
-    assert command in {"run", "serve"}, command
+    assert command in commands_of_help(), command
     for word in itertools.takewhile(lambda word: word != "--", words[1:]):
         if word.startswith("--"):
             assert word[2:].split("=")[0] in options_of_help(command), word
