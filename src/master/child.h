@@ -54,7 +54,8 @@ struct child_events {
     void (*retiring)(void *owner, struct child *child);
     /* Not READY within listen_timeout. */
     void (*slow)(void *owner, struct child *child);
-    /* The process is gone and so is everything it held; the record follows when this returns. */
+    /* The process is gone and so is everything it held, and where the host wants that what it has
+     * left behind (host_options.end_groups); the record follows when this returns. */
     void (*ended)(void *owner, struct child *child);
     /* Each line and descriptor that crosses; only where the settings ask for a trace. */
     void (*trace)(void *owner, const struct trace_message *message);

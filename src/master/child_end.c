@@ -5,6 +5,7 @@
 #include "master/child.h"
 #include "master/child_internal.h"
 #include "master/dispatcher.h"
+#include "master/host.h"
 #include "master/process_sockets.h"
 #include "master/process_stats.h"
 
@@ -15,9 +16,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define IDLE_LOOK_MS 50   /* how often a worker that is to end is asked for open connections */
-#define HEIR_MS      5000 /* after its start a program goes to the background, if it does */
-#define LINGER_MS    250  /* for a Node worker that has closed its channel to end by itself */
+#define IDLE_LOOK_MS   50   /* how often a worker that is to end is asked for open connections */
+#define ORPHAN_LOOK_MS 20   /* … and whether anybody is left of it */
+#define KILLED_MS      1000 /* for SIGKILL to take effect */
+#define HEIR_MS        5000 /* after its start a program goes to the background, if it does */
+#define LINGER_MS      250  /* for a Node worker that has closed its channel to end by itself */
 
 static void send_signal(struct child *child, int number) {
     if (child->state == CHILD_EXITED)
@@ -135,14 +138,23 @@ void child_kill(struct child *child, const char *reason) {
     send_signal(child, SIGKILL);
 }
 
+static bool ends_groups(const struct child *child) {
+    return child->host->options.end_groups && child->settings->treekill;
+}
+
 /* Until the last of them has ended, by SIGKILL if need be. */
 static void wait_for_orphans(struct child *child) {
-    bool late = clock_ms() >= child->drain_until_ms;
+    uint64_t now_ms = clock_ms();
+    bool late = now_ms >= child->drain_until_ms;
+    bool hopeless = late && (!ends_groups(child) || now_ms >= child->drain_until_ms + KILLED_MS);
 
-    if (kill(-child->pid, late ? SIGKILL : 0) < 0 || late)
-        child_close_timer(child);
-    else
-        start_step(child, CHILD_TIMER_ORPHANS, IDLE_LOOK_MS);
+    if (kill(-child->pid, late ? SIGKILL : 0) == 0 && !hopeless) {
+        start_step(child, CHILD_TIMER_ORPHANS, ORPHAN_LOOK_MS);
+        return;
+    }
+    child_close_timer(child);
+    if (ends_groups(child))
+        child->events->ended(child->owner, child);
 }
 
 void child_on_timer(uv_timer_t *timer) {
@@ -193,9 +205,11 @@ static bool has_accept_socket(const struct child_member *member) {
 }
 
 /* A server that forks may leave children, which would wait for ever on accept sockets that nobody
- * feeds any more. What a Node worker has started does not accept for it. True when there are some;
- * they are asked to end. */
+ * feeds any more. What a Node worker has started does not accept for it. Where whole groups are
+ * ended all of them count. True when there are some; they are asked to end. */
 static bool end_orphans(const struct child *child) {
+    if (ends_groups(child))
+        return kill(-child->pid, SIGTERM) == 0;
     LIST_EACH(node, following, &child->members)
         if (has_accept_socket(LIST_ENTRY(node, struct child_member, member.in_child)))
             return !child->has_channel && kill(-child->pid, SIGTERM) == 0;
@@ -242,7 +256,8 @@ void child_exited(struct child *child, int status, uint64_t now_ms) {
         start_step(child, CHILD_TIMER_ORPHANS, 0);
     else
         child_close_timer(child);
-    child->events->ended(child->owner, child);
+    if (!has_orphans || !ends_groups(child))
+        child->events->ended(child->owner, child);
 }
 
 void child_describe_end(const struct child *child, char text[CHILD_END_MAX]) {

@@ -42,6 +42,10 @@ struct host_options {
     /* A Node program that is only supervised gets a channel (node_alone.h). */
     bool open_channels;
 
+    /* What a worker leaves behind in its process group is ended: a worker counts as ended when that
+     * has. Without, only those are that would wait on an accept socket for ever. */
+    bool end_groups;
+
     /* A reload puts its first new worker into the rotation only when it has lived for min_uptime:
      * one that dies sooner leaves the old one serving. */
     bool prove_reloads;

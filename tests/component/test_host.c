@@ -162,6 +162,53 @@ static void test_without_that_option_there_is_no_input(void **state) {
     assert_int_equal(app_send(rig.app, 0, "7\n", 2), UV_ENOTSUP);
 }
 
+/* --- what a worker leaves behind --- */
+
+/* As a shell does it, the one in the background does not heed SIGINT, nor here SIGTERM. */
+#define LEAVES_ONE "(trap '' INT TERM; exec sleep 60) &\n" SLEEPS
+
+static int set_up_groups(void **state) {
+    return rig_set_up_with(state, (struct host_options){.end_groups = true});
+}
+
+static void test_a_worker_has_ended_when_all_of_its_group_have(void **state) {
+    struct settings *settings = rig_shell(LEAVES_ONE, 1);
+    pid_t pid;
+
+    (void)state;
+    settings->kill_timeout_ms = 300;
+    rig_create(settings);
+    app_start(rig.app);
+    pid = rig_status(0).pid;
+    loop_run(100); /* for the other to be there */
+    kill(pid, SIGKILL);
+    LOOP_UNTIL(kill(-pid, 0) == 0 && rig_is(0, APP_STOPPING));
+    LOOP_UNTIL(rig_is(0, APP_ONLINE)); /* the next one */
+    assert_int_not_equal(rig_status(0).pid, pid);
+    assert_int_equal(kill(-pid, 0), -1);
+    pid = rig_status(0).pid;
+    loop_run(100);
+    app_stop(rig.app);
+    LOOP_UNTIL(rig_is(0, APP_STOPPED));
+    assert_int_equal(kill(-pid, 0), -1);
+}
+
+static void test_whoever_wants_no_treekill_keeps_what_is_left(void **state) {
+    struct settings *settings = rig_shell(LEAVES_ONE, 1);
+    pid_t pid;
+
+    (void)state;
+    settings->treekill = false;
+    rig_create(settings);
+    app_start(rig.app);
+    pid = rig_status(0).pid;
+    loop_run(100);
+    app_stop(rig.app);
+    LOOP_UNTIL(rig_is(0, APP_STOPPED));
+    assert_int_equal(kill(-pid, 0), 0);
+    kill(-pid, SIGKILL);
+}
+
 /* --- Node programs that are only supervised --- */
 
 static int set_up_channels(void **state) {
@@ -400,6 +447,10 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_a_line_reaches_the_workers_standard_input,
                                         set_up_inputs, rig_tear_down),
         RIG_TEST(without_that_option_there_is_no_input),
+        cmocka_unit_test_setup_teardown(test_a_worker_has_ended_when_all_of_its_group_have,
+                                        set_up_groups, rig_tear_down),
+        cmocka_unit_test_setup_teardown(test_whoever_wants_no_treekill_keeps_what_is_left,
+                                        set_up_groups, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_a_supervised_node_program_says_when_it_is_ready,
                                         set_up_channels, rig_tear_down),
         cmocka_unit_test_setup_teardown(test_a_supervised_node_program_is_told_to_shut_down,
