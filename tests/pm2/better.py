@@ -1,13 +1,12 @@
 """Where pm2 fails its users: the rows of the table in the documentation, each observed under both.
 intended.py says what is seen."""
 import json
-import os
-import signal
 import time
 
 from scenarios import scenario
 from support import procfs
 from support.clients import KeptLoad, Load, get, open_socket, outcomes, read_reply, request_bytes
+from support.daemon import kill
 from support.wait import until
 
 
@@ -69,7 +68,7 @@ def better_when_the_daemon_is_killed(run):
     serve(run, "graceful.js", "-i", "2")
     workers = run.home.pids("web")
     client = slow_request(run)
-    os.kill(run.home.daemon_pid(), signal.SIGKILL)
+    kill(run.home.daemon_pid())
     run.see("the request", read_reply(client).outcome)
     run.see("workers that live", sum(map(procfs.alive, workers)))
     run("ls")
@@ -91,7 +90,7 @@ def better_crash_loop_that_begins_late(run):
     run("start", "a.json")
     time.sleep(1)
     run.home.write("broken", "")
-    os.kill(run.home.pids("a")[0], signal.SIGKILL)
+    kill(run.home.pids("a")[0])
     time.sleep(8)
     run.see("given up after 8 s", run.home.process("a").status == "errored")
     (run.home.work / "broken").unlink()

@@ -1,13 +1,12 @@
 """Sequences of commands that a user of pm2 types. Each is run under both, and every exit code,
 every list after a command and whatever else is `see`n must be the same, but for intended.py."""
 import json
-import os
-import signal
 import time
 
 from sequence import inspected, messages
 from support import procfs
 from support.clients import get
+from support.daemon import kill
 from support.wait import until
 
 SCENARIOS = []
@@ -461,7 +460,7 @@ def stop_with_a_message(run):
 def a_worker_that_is_killed(run):
     run("start", "idle.js", "-n", "a", "-i", "2")
     victim = run.home.pids("a")[0]
-    os.kill(victim, signal.SIGKILL)
+    kill(victim)
     run.home.wait(lambda all_: sum(one.restarts for one in all_) == 1)
     run.see("list", run.list())
 

@@ -14,7 +14,7 @@ from support.clients import get
 from support.ports import free_port
 from support.wait import until
 
-IDLE = "setInterval(() => {}, 1000)"
+IDLE = "require('net').createServer().listen(0)"
 
 
 @pytest.fixture
@@ -30,7 +30,8 @@ def app(home):
     ["describe", "nope"], ["reset", "nope"], ["scale", "nope", "2"], ["scale", "a"],
     ["scale", "a", "x"], ["scale", "a", "2"], ["sendSignal", "SIGUSR2", "nope"],
     ["sendSignal", "NOPE", "a"], ["env", "99"], ["start", "missing.js"], ["stop"], ["frobnicate"],
-    ["list", "--nope"], ["start", "idle.js", "-i", "x"], ["start", "idle.js", "--kill-timeout", "-1"],
+    ["list", "--nope"], ["start", "idle.js", "-i", "x"],
+    ["start", "idle.js", "--kill-timeout", "-1"],
     ["start", "idle.js", "--max-memory-restart", "much"], ["start", "idle.js", "-n", "c",
                                                            "--cron-restart", "nonsense"],
 ])
@@ -129,6 +130,16 @@ def test_the_same_script_again(app):
     assert "-f" in result.err
     app.cli("start", "idle.js", "-f").ok()
     assert len(app.jlist()) == 3
+
+
+@pytest.mark.parametrize("flags, mode", [([], "fork_mode"), (["-x"], "fork_mode"),
+                                         (["-i", "2"], "cluster_mode")])
+def test_a_program_that_serves_nobody_is_online(home, flags, mode):
+    """A worker of jobs, as pm2 has it; only -i makes cluster mode of a script."""
+    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.cli("start", "idle.js", "-n", "a", *flags).ok()
+    assert {one.status for one in home.jlist()} == {"online"}
+    assert {one.env["exec_mode"] for one in home.jlist()} == {mode}
 
 
 def test_describe_says_all(app):

@@ -11,7 +11,7 @@ import time
 import pytest
 
 from support import procfs
-from support.daemon import UnixConnection
+from support.daemon import UnixConnection, kill
 from support.ports import free_port
 from support.wait import until
 
@@ -19,7 +19,7 @@ READING = ["/v1", "/v1/processes", "/v1/logs?target=all&lines=1", "/v1/events"]
 CHANGING = ["/v1/apps", "/v1/save", "/v1/resurrect", "/v1/cleardump", "/v1/reopen-logs", "/v1/kill",
             *(f"/v1/actions/{name}" for name in ("start", "stop", "restart", "reload", "delete",
                                                  "scale", "reset", "signal", "send", "flush"))]
-IDLE = "setInterval(() => {}, 1000)"
+IDLE = "require('net').createServer().listen(0)"
 
 
 @pytest.fixture
@@ -128,7 +128,7 @@ def test_another_user_is_refused_although_the_modes_let_it_in(daemon, unprivileg
     daemon.path.chmod(0o755)
     daemon.socket_path().chmod(0o666)
     answer = as_another(daemon, unprivileged)
-    assert "403" in answer or "Reset" in answer or "reset" in answer, answer
+    assert any(word in answer for word in ("403", "reset", "Broken pipe")), answer
     assert len(daemon.jlist()) == 2
 
 
@@ -272,7 +272,7 @@ def test_an_action_reports_its_progress(daemon):
 def test_events_tell_what_happens(daemon):
     events = Events(daemon, "/v1/events?target=a")
     victim = daemon.pids("a")[0]
-    os.kill(victim, 9)
+    kill(victim, 9)
     seen = []
     for name, data in events:
         if name == "process" and data["pm_id"] == 0:
@@ -284,7 +284,8 @@ def test_events_tell_what_happens(daemon):
 
 
 def test_logs_are_events_too(daemon):
-    daemon.write("talk.js", "let n = 0; setInterval(() => console.log(`line ${n++}`), 20)")
+    daemon.write("talk.js", "require('net').createServer().listen(0); let n = 0;"
+                            "setInterval(() => console.log(`line ${n++}`), 20)")
     daemon.start("talk.js", "-n", "talk")
     events = Events(daemon, "/v1/logs?target=talk&lines=2&follow=1")
     lines = []
@@ -298,7 +299,8 @@ def test_logs_are_events_too(daemon):
 
 
 def test_a_client_that_reads_nothing_is_told_what_it_missed(daemon):
-    daemon.write("talk.js", "let n = 0; setInterval(() => { for (let i = 0; i < 200; i++)"
+    daemon.write("talk.js", "require('net').createServer().listen(0);"
+                            "setInterval(() => { for (let i = 0; i < 200; i++)"
                             "console.log('x'.repeat(500)); }, 10)")
     daemon.start("talk.js", "-n", "talk")
     pid = daemon.daemon_pid()

@@ -53,7 +53,8 @@ def exercise(home, path, port):
 
 def prepare(home, port):
     home.program("plain.js")
-    home.write("talk.js", "setInterval(() => console.log('y'.repeat(1000)), 20)")
+    home.write("talk.js", "require('net').createServer().listen(0);"
+                          "setInterval(() => console.log('y'.repeat(1000)), 20)")
     home.start("plain.js", "-n", "web", "-i", "2", port=port)
     home.start("talk.js", "-n", "talk")
 
@@ -98,7 +99,7 @@ def test_each_allocation_fails(home, path):
         pytest.skip("the sanitizer has its own allocator")
     port = free_port()
     memory = Memory(home)
-    home.cli("ls", env={"LD_PRELOAD": memory.library, "FAILING_MEMORY": memory.path}).ok()
+    home.cli("resurrect", env={"LD_PRELOAD": memory.library, "FAILING_MEMORY": memory.path}).ok()
     prepare(home, port)
     pid = home.daemon_pid()
     signal.alarm(600 if THOROUGH else 60)

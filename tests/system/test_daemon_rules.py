@@ -1,12 +1,11 @@
 """Which worker is started again, when, and as what; and what ends with it."""
-import os
-import signal
 import time
 
 import pytest
 
 from support import procfs
 from support.clients import Load, get, outcomes
+from support.daemon import kill
 from support.ports import free_port
 from support.wait import until
 
@@ -29,12 +28,12 @@ def test_a_crash_loop_ends(home):
 def test_a_crash_loop_that_begins_late_ends_too(home):
     """pm2 counts only what happens in the first max_restarts * min_uptime (#1496)."""
     home.write("app.js", "if (require('fs').existsSync('broken')) process.exit(3);"
-                         "setInterval(() => {}, 1000)")
+                         "require('net').createServer().listen(0)")
     home.start("app.js", "-n", "a", "--max-restarts", "3", "--min-uptime", "100",
                "--exp-backoff-restart-delay", "20")
     time.sleep(1)  # longer than 3 * 100 ms
     home.write("broken", "")
-    os.kill(home.pids("a")[0], signal.SIGKILL)
+    kill(home.pids("a")[0])
     assert home.wait_status("a", "errored")[0].restarts >= 3
 
 
@@ -51,7 +50,7 @@ def test_a_crash_loop_backs_off_by_default(home):
 
 def test_a_restart_after_it_was_given_up(home):
     home.write("app.js", "if (!require('fs').existsSync('mended')) process.exit(3);"
-                         "setInterval(() => {}, 1000)")
+                         "require('net').createServer().listen(0)")
     home.cli("start", "app.js", "-n", "a", "--max-restarts", "1",
              "--exp-backoff-restart-delay", "10")
     home.wait_status("a", "errored")
@@ -102,7 +101,7 @@ def test_the_instance_number_belongs_to_the_slot(home, port):
 def test_a_killed_worker_comes_back_in_its_slot(home, port):
     home.start("plain.js", "-n", "a", "-i", "2", port=port)
     victim = home.jlist()[1]
-    os.kill(victim.pid, signal.SIGKILL)
+    kill(victim.pid)
     home.wait(lambda all_: all_[1].pid != victim.pid and all_[1].status == "online")
     again = home.jlist()[1]
     assert (again.id, again.env["NODE_APP_INSTANCE"], again.restarts) == \
@@ -128,26 +127,27 @@ require('http').createServer((q, r) => r.end('{}')).listen(process.env.PORT);"""
 
 def test_children_of_a_worker_that_is_killed_end(home):
     home.write("app.js", "require('child_process').spawn('sleep', ['1000'], { stdio: 'ignore' });"
-                         "setInterval(() => {}, 1000)")
+                         "require('net').createServer().listen(0)")
     home.start("app.js", "-n", "a", "--no-autorestart")
     until(lambda: len(home.leftovers()) == 3, 10, lambda: home.leftovers())
-    os.kill(home.pids("a")[0], signal.SIGKILL)
+    kill(home.pids("a")[0])
     until(lambda: home.leftovers() == [home.daemon_pid()], 10, lambda: home.leftovers())
 
 
 def test_no_treekill_ends_the_worker_alone(home):
     home.write("app.js", "require('child_process').spawn('sleep', ['30'], { stdio: 'ignore' });"
-                         "setInterval(() => {}, 1000)")
+                         "require('net').createServer().listen(0)")
     home.start("app.js", "-n", "a", "--no-treekill")
     until(lambda: len(home.leftovers()) == 3, 10, lambda: home.leftovers())
     home.cli("stop", "a").ok()
     left = set(home.leftovers()) - {home.daemon_pid()}
     assert len(left) == 1
-    os.kill(left.pop(), signal.SIGKILL)
+    kill(left.pop())
 
 
 def test_whatever_ignores_its_signal_is_killed(home):
-    home.write("app.js", "process.on('SIGINT', () => console.log('no')); setInterval(() => {}, 99);"
+    home.write("app.js", "process.on('SIGINT', () => console.log('no')); require('net').createServer()"
+                         ".listen(0);"
                          "console.log('up')")
     home.start("app.js", "-n", "a", "--kill-timeout", "400")
     until(lambda: "up" in home.log("a"), 10, "its first line")
@@ -165,7 +165,7 @@ def environment_of(home, name):
 
 def test_a_process_file_is_exactly_what_runs(home):
     """pm2 keeps a variable that was taken out of the file (#3192)."""
-    home.write("app.js", "setInterval(() => {}, 1000)")
+    home.write("app.js", "require('net').createServer().listen(0)")
     home.write("a.json", '{"name": "a", "script": "app.js", "env": {"OLD": "1", "KEPT": "1"}}')
     home.cli("start", "a.json").ok()
     assert environment_of(home, "a")["OLD"] == "1"
@@ -177,7 +177,7 @@ def test_a_process_file_is_exactly_what_runs(home):
 
 
 def test_update_env_is_the_callers(home):
-    home.write("app.js", "setInterval(() => {}, 1000)")
+    home.write("app.js", "require('net').createServer().listen(0)")
     home.start("app.js", "-n", "a", env={"ONE": "1"})
     home.cli("restart", "a", env={"TWO": "2"}).ok()
     assert "ONE" in environment_of(home, "a") and "TWO" not in environment_of(home, "a")
@@ -186,7 +186,7 @@ def test_update_env_is_the_callers(home):
 
 
 def test_a_worker_does_not_learn_of_another_ones_environment(home):
-    home.write("app.js", "setInterval(() => {}, 1000)")
+    home.write("app.js", "require('net').createServer().listen(0)")
     home.start("app.js", "-n", "a", env={"SECRET": "1"})
     home.start("app.js", "-n", "b", "-f")
     assert "SECRET" not in environment_of(home, "b")

@@ -8,6 +8,7 @@ import pytest
 
 from support import procfs
 from support.clients import KeptLoad, Load, outcomes
+from support.daemon import kill
 from support.ports import free_port
 from support.wait import until
 
@@ -28,7 +29,7 @@ def do_kill(home, dice):
     """An idle worker's clients are none: the load is on the app that is not killed."""
     victim = dice.choice(home.processes("victim"))
     before = sum(one.restarts for one in home.processes("victim"))
-    os.kill(victim.pid, signal.SIGKILL)
+    kill(victim.pid)
     home.wait(lambda all_: sum(one.restarts for one in all_ if one.name == "victim") > before
               and all(one.status == "online" for one in all_), 20)
 

@@ -21,8 +21,7 @@ def port():
 
 
 def kill_daemon(home):
-    pid = home.daemon_pid()
-    os.kill(pid, signal.SIGKILL)
+    pid = home.signal_daemon(signal.SIGKILL)
     until(lambda: not procfs.alive(pid), 5, "its end")
 
 
@@ -45,7 +44,7 @@ def test_workers_survive_the_daemon(home, port):
     assert all(map(procfs.alive, before))
     for client in kept:
         client.close()
-    home.cli("ls").ok()
+    home.begin()
     home.wait_status("web", "online", 2)
     assert get(port).outcome == "ok"
     until(lambda: not any(map(procfs.alive, before)), 20, "the end of those that were left behind")
@@ -54,7 +53,7 @@ def test_workers_survive_the_daemon(home, port):
 
 def test_the_list_is_there_again(home, port):
     home.start("plain.js", "-n", "web", "-i", "2", port=port)
-    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "job", "--namespace", "space", env={"GREETING": "hello"})
     home.start("idle.js", "-n", "gone", "-f")
     home.cli("delete", "gone").ok()
@@ -63,7 +62,7 @@ def test_the_list_is_there_again(home, port):
     home.cli("scale", "web", "3").ok()
     before = known(home)
     kill_daemon(home)
-    home.cli("ls").ok()
+    home.begin()
     home.wait(lambda all_: len(all_) == 5 and all(one.status in ("online", "stopped")
                                                   for one in all_), 20)
     assert sorted(known(home)) == sorted(before)
@@ -71,8 +70,20 @@ def test_the_list_is_there_again(home, port):
     assert job.env["namespace"] == "space" and job.env["env"].get("GREETING") == "hello"
 
 
+@pytest.mark.parametrize("words", [["ls"], ["jlist"], ["describe", "a"], ["restart", "a"],
+                                   ["logs", "a", "--nostream"]], ids=lambda words: words[0])
+def test_the_next_command_whatever_it_is_knows_the_apps(home, words):
+    """Workers that live on and a list that seems empty would be the worst of both."""
+    home.write("idle.js", "require('net').createServer().listen(0)")
+    home.start("idle.js", "-n", "a")
+    kill_daemon(home)
+    result = home.cli(*words).ok()
+    assert "a" in result.out
+    home.wait_status("a", "online")
+
+
 def test_a_daemon_that_ends_in_order_takes_its_apps_with_it(home):
-    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "a", "-i", "2")
     home.end_daemon(signal.SIGTERM)
     until(lambda: not home.leftovers(), 10, lambda: home.leftovers())
@@ -80,7 +91,7 @@ def test_a_daemon_that_ends_in_order_takes_its_apps_with_it(home):
 
 
 def test_the_state_is_private(home):
-    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "a", env={"SECRET": "word"})
     home.cli("save").ok()
     assert home.path.stat().st_mode & 0o777 == 0o700
@@ -94,19 +105,19 @@ def state_file(home):
 
 
 def test_a_broken_state_is_replaced_by_the_one_before(home):
-    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "a")
     home.start("idle.js", "-n", "b", "-f")
     until(lambda: state_file(home).with_suffix(".json.bak").exists(), 5, "a copy")
     kill_daemon(home)
     text = state_file(home).read_text()
     state_file(home).write_text(text[:len(text) // 2])
-    home.cli("ls").ok()
+    home.begin()
     home.wait(lambda all_: "a" in {one.name for one in all_})
 
 
 def test_a_state_that_cannot_be_read_is_not_overwritten(home):
-    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "a")
     home.cli("save").ok()
     kill_daemon(home)
@@ -114,13 +125,12 @@ def test_a_state_that_cannot_be_read_is_not_overwritten(home):
         os.kill(pid, signal.SIGKILL)
     for path in home.path.glob("state.json*"):
         path.write_text("{ broken")
-    home.cli("ls")
-    home.cli("resurrect").ok()
+    home.begin()
     home.wait_status("a", "online")
 
 
 def test_save_does_not_replace_a_dump_by_nothing(home):
-    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "a")
     home.cli("save").ok()
     home.cli("delete", "a").ok()
@@ -131,7 +141,7 @@ def test_save_does_not_replace_a_dump_by_nothing(home):
 
 def test_the_state_is_whole_whenever_the_daemon_dies(home):
     """Killed in the middle of changes: what is there afterwards is one of the states in between."""
-    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "a", "-i", "1")
     for delay in (0.005, 0.02, 0.05, 0.1):
         changing = home.start_aside("scale", "a", "4")
@@ -140,7 +150,7 @@ def test_the_state_is_whole_whenever_the_daemon_dies(home):
         changing.communicate(timeout=20)
         for path in home.path.glob("state.json"):
             json.loads(path.read_text())
-        home.cli("ls").ok()
+        home.begin()
         home.wait(lambda all_: all_ and all(one.status == "online" for one in all_), 20)
         assert 1 <= len(home.jlist()) <= 4
         home.cli("scale", "a", "1")
@@ -152,7 +162,7 @@ def test_daemon_killed_again_and_again(home, port):
     home.start("plain.js", "-n", "web", "-i", "2", port=port)
     for _ in range(5):
         kill_daemon(home)
-        home.cli("ls").ok()
+        home.begin()
         home.wait_status("web", "online", 2)
         until(lambda: get(port).outcome == "ok", 10, "an answer")
     until(lambda: set(home.leftovers()) == {home.daemon_pid(), *home.pids("web")}, 20,
@@ -160,7 +170,7 @@ def test_daemon_killed_again_and_again(home, port):
 
 
 def test_many_first_commands_make_one_daemon(home):
-    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("idle.js", "require('net').createServer().listen(0)")
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         results = list(pool.map(lambda number: home.cli("start", "idle.js", "-n", f"a{number}",
                                                         "-f"), range(10)))

@@ -26,6 +26,14 @@ from .wait import until
 _FOREIGN = ("PM2_", "BATON", "NODE_APP_INSTANCE", "PORT", "NOTIFY_SOCKET", "LISTEN_", "COLUMNS",
             "NO_COLOR", "FORCE_COLOR", "OLDPWD")
 SETTLED = {"online", "stopped", "errored"}
+TABLE = tuple("┌├└│")
+
+
+def kill(pid, number=signal.SIGKILL):
+    """os.kill(), but never of process 0, which a list names where no worker is: that would be our
+    own group."""
+    assert pid > 1, "there is no such process"
+    os.kill(pid, number)
 
 
 @dataclasses.dataclass
@@ -37,7 +45,8 @@ class Result:
     err: str
 
     def __str__(self):
-        return f"{' '.join(self.words)}: exit code {self.code}\n{self.out}\n--- stderr\n{self.err}"
+        said = "\n".join(line for line in self.out.splitlines() if not line.startswith(TABLE))
+        return f"{' '.join(self.words)}: exit code {self.code}\n{said}\n--- stderr\n{self.err}"
 
     def ok(self):
         assert self.code == 0, str(self)
@@ -230,6 +239,19 @@ class Home:
         except (AttributeError, ValueError, FileNotFoundError):
             return 0
         return pid if pid and self.mark_of(pid) else 0
+
+    def begin(self):
+        """A daemon, if there is none; its pid. Commands that only look start none."""
+        self.cli("resurrect").ok()
+        pid = self.daemon_pid()
+        assert pid, f"no daemon\n{self.daemon_log()}"
+        return pid
+
+    def signal_daemon(self, number):
+        pid = self.daemon_pid()
+        assert pid, f"no daemon\n{self.daemon_log()}"
+        os.kill(pid, number)
+        return pid
 
     def mark_of(self, pid):
         """Whether the process is of this home: a number may have gone to a stranger."""

@@ -92,6 +92,11 @@ def cpu_seconds(pid):
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
+def started(pid):
+    """When it began, in s since the boot."""
+    return int(_stat(pid)[19]) / TICKS_PER_SECOND
+
+
 def with_environment(entry):
     """The pids of all living processes whose environment holds `entry` ("NAME=value")."""
     wanted = entry.encode()
