@@ -20,7 +20,8 @@ static int run_run(const struct cli_context *context, int argc, char **argv) {
 static int run_serve(const struct cli_context *context, int argc, char **argv) {
     struct cli_serve serve;
     enum cli_verdict verdict = cli_parse_serve(argc, argv, &serve);
-    struct serve_options options = {.directory = serve.directory, .port = serve.port};
+    struct serve_options options = {
+        .directory = serve.directory, .port = serve.port, .single_page = serve.single_page};
     int code = verdict == CLI_WRONG;
 
     (void)context;

@@ -54,6 +54,7 @@ enum cli_verdict cli_parse_run(int argc, char **argv, struct settings *settings)
 struct cli_serve {
     const char *directory; /* borrowed from argv */
     uint16_t port;
+    bool single_page;         /* --spa */
     bool balanced;            /* -i was given: run it as an app of several workers … */
     struct settings settings; /* … with these; to be cleared by the caller */
 };

@@ -8,7 +8,8 @@
 
 #define SENTENCE_MAX 4096
 
-static void print(FILE *file, const char *prefix, const char *format, va_list arguments) {
+__attribute__((format(printf, 3, 0))) static void print(FILE *file, const char *prefix,
+                                                        const char *format, va_list arguments) {
     char text[SENTENCE_MAX];
     char safe[SENTENCE_MAX + 64];
 

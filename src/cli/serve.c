@@ -65,6 +65,8 @@ static int complete_settings(const struct cli_serve *serve, struct settings *set
         result = text_list_add(&settings->args, serve->directory);
     if (result == 0)
         result = text_list_add(&settings->args, port);
+    if (result == 0 && serve->single_page)
+        result = text_list_add(&settings->args, "--spa");
     if (result == 0 && !settings->name)
         result = settings_set_text(&settings->name, "serve");
     if (result == 0 && settings->policy)
@@ -86,6 +88,26 @@ static int apply_flags(const struct run_flags *flags, struct settings *settings)
     return result;
 }
 
+static int set_single_page(void *target, const char *value) {
+    (void)value;
+    ((struct run_flags *)target)->common.single_page = true;
+    return 0;
+}
+
+/* Those of run, and its own. */
+static void serve_options(struct cli_option table[OPTIONS_MAX + 1]) {
+    static const struct cli_option own = {
+        "spa",          0, NULL, NULL, "index.html for what is not there (also without -i)",
+        set_single_page};
+    size_t count = 0;
+
+    run_options(table);
+    while (table[count].name)
+        count++;
+    table[count + 1] = table[count];
+    table[count] = own;
+}
+
 enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve) {
     struct cli_words words = {.of_program = false, .apply = app_options_apply};
     struct cli_option options[OPTIONS_MAX + 1];
@@ -94,7 +116,7 @@ enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve)
 
     *serve = (struct cli_serve){.directory = NULL};
     settings_init(&serve->settings);
-    run_options(options);
+    serve_options(options);
     if (run_flags_init(&flags) < 0 || options_parse(argc, argv, options, &flags, &words) < 0)
         goto done;
     if (flags.common.help) {
@@ -105,7 +127,8 @@ enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve)
     if (parse_words(&words, serve) < 0 || apply_flags(&flags, &serve->settings) < 0)
         goto done;
     serve->balanced = serve->settings.instances_given;
-    if (!serve->balanced && words.options > 0) {
+    serve->single_page = flags.common.single_page;
+    if (!serve->balanced && words.options > (serve->single_page ? 1 : 0)) {
         fprintf(stderr,
                 "baton: serve takes options only with -i, for without it there is no master\n");
         goto done;

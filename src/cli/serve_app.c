@@ -30,6 +30,8 @@ static json_t *arguments_of(const struct cli_call *call, const char *port) {
         return NULL;
     }
     arguments = json_pack("[s, s, s]", "serve", path, port);
+    if (arguments && call->flags.single_page)
+        json_array_append_new(arguments, json_string("--spa"));
     if (!arguments)
         cli_fail(call, "a directory's name must be UTF-8");
     free(path);
@@ -94,7 +96,18 @@ static int run_serve(struct cli_call *call) {
     return code;
 }
 
-static const struct cli_option *const tables[] = {app_options, NULL};
+static int set_single_page(void *target, const char *value) {
+    (void)value;
+    ((struct cli_flags *)target)->single_page = true;
+    return 0;
+}
+
+static const struct cli_option serve_options[] = {
+    {"spa", 0, NULL, NULL, "index.html for what is not there", set_single_page},
+    {NULL, 0, NULL, NULL, NULL, NULL},
+};
+
+static const struct cli_option *const tables[] = {app_options, serve_options, NULL};
 
 const struct cli_command command_serve_app = {
     .name = "serve",

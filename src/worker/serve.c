@@ -243,6 +243,7 @@ int serve_main(const struct serve_options *options) {
         log_error("cannot serve %s: %s", options->directory, strerror(-status));
         return 1;
     }
+    serve.files.single_page = options->single_page;
     (void)signal(SIGPIPE, SIG_IGN);
     serve.listener = listen_as(options);
     if (serve.listener >= 0)

@@ -7,6 +7,7 @@
 #ifndef BATON_WORKER_SERVE_H
 #define BATON_WORKER_SERVE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #define SERVE_DEFAULT_PORT 8080
@@ -16,6 +17,7 @@ struct serve_options {
     const char *host;      /* numeric address; NULL: all, dual stack */
     uint16_t port;         /* 0: any free one */
     const char *unix_path; /* a Unix socket instead of host and port; NULL: none */
+    bool single_page;      /* index.html for what is not there, as one-page applications want it */
 };
 
 /* Serves until told to end. Without a master it prints "listening on http://HOST:PORT …" to

@@ -52,7 +52,7 @@ int serve_files_init(struct serve_files *files, const char *directory) {
         return probe;
     }
     close(probe);
-    files->directory = descriptor;
+    *files = (struct serve_files){.directory = descriptor};
     return 0;
 }
 
@@ -228,6 +228,10 @@ static void respond_to_path(const struct serve_files *files, struct http_connect
         file = open_index(files, name, &status);
     else
         file = open_and_look(files, name, &status);
+    if (file < 0 && files->single_page && status_of_errno(file) == 404) {
+        file = open_index(files, "", &status);
+        names_directory = true;
+    }
     if (file < 0) {
         http_connection_fail(connection, status_of_errno(file));
         return;

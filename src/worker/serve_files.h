@@ -7,11 +7,15 @@
 #ifndef BATON_WORKER_SERVE_FILES_H
 #define BATON_WORKER_SERVE_FILES_H
 
+#include <stdbool.h>
+
 struct http_connection;
 struct http_request;
 
 struct serve_files {
     int directory; /* its descriptor */
+    bool
+        single_page; /* the directory's index.html for a path that is not there; false after init */
 };
 
 /* 0 or a negative errno: what open(2) says, -ENOSYS when the kernel has no openat2. */

@@ -406,6 +406,8 @@ def test_pm2_serves_a_directory_as_an_app(pm2):
     (app,) = started(pm2)
     assert app["args"] == ["serve", str(pm2.work), "8123"]
     assert (app["name"], app["instances"]) == ("static-page-server-8123", "2")
+    pm2.ok("serve", ".", "8124", "--spa")
+    assert started(pm2)[0]["args"] == ["serve", str(pm2.work), "8124", "--spa"]
     pm2.failed("serve", "missing")
     pm2.failed("serve", ".", "70000")
 

@@ -80,7 +80,7 @@ def options_of_page():
 
 def test_help_lists_options():
     assert len(options_of_help()) > 20
-    assert options_of_help("serve") == options_of_help("run")
+    assert options_of_help("serve") == options_of_help("run") | {"spa"}
 
 
 def test_manual_has_every_option_and_no_other():
@@ -88,7 +88,7 @@ def test_manual_has_every_option_and_no_other():
 
 
 def test_page_has_every_option_and_no_other():
-    assert options_of_page() == options_of_help() | options_of_help("start")
+    assert options_of_page() == options_of_help() | options_of_help("start") | {"spa"}
 
 
 @functools.cache
