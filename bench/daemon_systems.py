@@ -74,7 +74,8 @@ class Manager:
         """So many apps of one idle Node process each, from a process file: seconds."""
         file = self.directory / "idle.json"
         file.write_text(json.dumps({"apps": [
-            {"name": f"idle-{number}", "script": str(self.directory / "idle.js")}
+            {"name": f"idle-{number}", "script": str(self.directory / "idle.js"),
+             "exec_mode": "fork"}
             for number in range(count)]}))
         took, _, _ = self.command("start", file)
         measure.wait_for(lambda: len(self.online()) >= count, 60, f"{self.name}: {count} apps")

@@ -119,7 +119,7 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_fo
                                          "exec_mode": "cluster", "interpreter": "python3"}))
     run("start", "a.json", settle=False)
     time.sleep(2)
-    run.see("who answer", len({get(run.port).body for _ in range(20)} - {b""}))
+    run.see("several answer", len({get(run.port).body for _ in range(20)} - {b""}) > 1)
 
 
 @scenario

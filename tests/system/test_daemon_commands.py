@@ -102,7 +102,7 @@ def test_process_file_as_a_target(app):
     ("a.yaml", "name: p\nscript: idle.js\n"),
     ("a.yml", "- name: p\n  script: idle.js\n"),
     ("a.config.js", "module.exports = { name: 'p', script: 'idle.js' }"),
-    ("a.config.cjs", "module.exports = () => ({ apps: [{ name: 'p', script: 'idle.js' }] })"),
+    ("a.config.cjs", "exports.apps = [{ name: 'p', script: 'idle.js' }]"),
     ("a.config.mjs", "export default { apps: [{ name: 'p', script: 'idle.js' }] }"),
 ])
 def test_process_files(home, name, text):
@@ -126,10 +126,11 @@ def test_validate(home):
 
 
 def test_the_same_script_again(app):
+    app.cli("start", "idle.js").ok()
     result = app.cli("start", "idle.js").failed()
     assert "-f" in result.err
     app.cli("start", "idle.js", "-f").ok()
-    assert len(app.jlist()) == 3
+    assert len(app.jlist()) == 4
 
 
 @pytest.mark.parametrize("flags, mode", [([], "fork_mode"), (["-x"], "fork_mode"),
