@@ -38,5 +38,6 @@ void cli_log_lines_follow_all(struct cli_client *client) {
     struct cli_log_lines lines;
 
     cli_log_lines_init(&lines, client->call);
-    cli_client_follow(client, "/v1/events?logs=1", cli_log_lines_on_event, &lines, NULL);
+    cli_client_follow(client, "/v1/logs?target=all&lines=100&follow=1", cli_log_lines_on_event,
+                      &lines, NULL);
 }
