@@ -1,8 +1,10 @@
 """Clients of the control socket that mean ill, or have stopped: the daemon serves the others, keeps
 its memory within bounds, and gives it back."""
 import contextlib
+import os
 import resource
 import socket
+import struct
 import subprocess
 import time
 
@@ -15,6 +17,8 @@ from support.wait import until
 HEAD = b"POST /v1/actions/stop HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 EVENTS = b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BOUND = 110_000  # kilobytes: 64 MiB of requests and answers, what they are made into, and the daemon
+
+MEASURED = "asan" not in os.environ.get("BATON", "")  # a sanitizer's own memory says nothing
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +48,10 @@ class Crowd:
     def join(self, count, text=b""):
         for _ in range(count):
             client = socket.socket(socket.AF_UNIX)
-            client.settimeout(10)
-            client.connect(self.path)
             self.clients.append(client)
+            # Python's own time limit would make connect() fail where the line of clients is full.
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 10, 0))
+            client.connect(self.path)
             client.settimeout(0.2)
             with contextlib.suppress(OSError):  # whoever is refused cannot send the rest
                 client.sendall(text)
@@ -67,14 +72,15 @@ def crowd(daemon):
     everybody.leave()
     until(lambda: procfs.descriptors(pid) <= descriptors, 10,
           lambda: f"{procfs.descriptors(pid)} descriptors")
-    until(lambda: procfs.resident_kilobytes(pid) < memory + 4000, 10,
-          lambda: f"{procfs.resident_kilobytes(pid)} kB, {memory} kB before")
+    if MEASURED:
+        until(lambda: procfs.resident_kilobytes(pid) < memory + 4000, 10,
+              lambda: f"{procfs.resident_kilobytes(pid)} kB, {memory} kB before")
     assert daemon.daemon_pid() == pid
 
 
 def check_served(daemon):
     assert daemon.api("GET", "/v1", timeout=10)[0] == 200
-    assert procfs.resident_kilobytes(daemon.daemon_pid()) < BOUND
+    assert not MEASURED or procfs.resident_kilobytes(daemon.daemon_pid()) < BOUND
 
 
 def test_more_clients_than_there_is_room_for(daemon, crowd):
