@@ -18,22 +18,6 @@ bool app_is_wanted(const struct app *app) {
 
 /* --- the end of the app --- */
 
-static void on_timer_closed(uv_handle_t *handle) {
-    struct app *app = handle->data;
-
-    app->handles--;
-    app_check_end(app);
-}
-
-static void close_handles(struct app *app) {
-    app->closing_handles = true;
-    for (struct slot *slot = app_slot_from(app, 0); slot;
-         slot = app_slot_from(app, slot->number + 1))
-        app_free_slot(slot);
-    uv_close((uv_handle_t *)&app->ending_timer, on_timer_closed);
-    uv_close((uv_handle_t *)&app->unwanted_timer, on_timer_closed);
-}
-
 static void destroy(struct app *app) {
     void (*on_closed)(void *owner) = app->on_closed;
     void *owner = app->close_owner;
@@ -46,23 +30,40 @@ static void destroy(struct app *app) {
         on_closed(owner);
 }
 
-void app_check_end(struct app *app) {
-    if (app->child_count > 0 || app_is_wanted(app))
-        return;
-    if (!app->closing_handles) {
-        uv_timer_stop(&app->ending_timer);
-        uv_timer_stop(&app->unwanted_timer);
-        app->inherited = NULL;
-        listener_set_close(&app->listeners);
-    }
-    if (app->closing && !app->closing_handles)
-        close_handles(app);
-    else if (app->closing_handles && app->handles == 0 && app->listeners.open == 0)
+void app_on_handle_closed(struct app *app) {
+    if (app->closing_handles && app->handles == 0 && app->listeners.open == 0)
         destroy(app);
 }
 
+static void on_timer_closed(uv_handle_t *handle) {
+    struct app *app = handle->data;
+
+    app->handles--;
+    app_on_handle_closed(app);
+}
+
 void app_on_listener_closed(void *owner) {
-    app_check_end(owner);
+    app_on_handle_closed(owner);
+}
+
+static void close_handles(struct app *app) {
+    app->closing_handles = true;
+    for (struct slot *slot = app_slot_from(app, 0); slot;
+         slot = app_slot_from(app, slot->number + 1))
+        app_free_slot(slot);
+    uv_close((uv_handle_t *)&app->ending_timer, on_timer_closed);
+    uv_close((uv_handle_t *)&app->unwanted_timer, on_timer_closed);
+}
+
+void app_check_end(struct app *app) {
+    if (app->child_count > 0 || app->closing_handles || app_is_wanted(app))
+        return;
+    uv_timer_stop(&app->ending_timer);
+    uv_timer_stop(&app->unwanted_timer);
+    app->inherited = NULL;
+    listener_set_close(&app->listeners);
+    if (app->closing)
+        close_handles(app);
 }
 
 /* --- the end of what runs --- */

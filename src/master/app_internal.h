@@ -88,8 +88,11 @@ void app_cancel_renewal(struct slot *slot);
 /* No slot is wanted any more: whoever has connected is served, then all are drained. */
 void app_begin_end(struct app *app);
 
-/* Takes the next step of the end when the last worker, listener or timer is gone. */
+/* Closes what is left when the last worker is gone and none is wanted. */
 void app_check_end(struct app *app);
+
+/* A timer or listener is closed: the app is freed with the last of them, if it is closed. */
+void app_on_handle_closed(struct app *app);
 void app_on_listener_closed(void *owner);
 
 #endif

@@ -80,7 +80,7 @@ static void on_slot_timer_closed(uv_handle_t *handle) {
 
     app->handles--;
     free(slot);
-    app_check_end(app);
+    app_on_handle_closed(app);
 }
 
 void app_free_slot(struct slot *slot) {
@@ -164,7 +164,7 @@ int app_start_child(struct slot *slot, bool serving, struct child **ret_child) {
     int result = make_variables(slot, &variables);
 
     options.language = language_of(app);
-    if (result == 0)
+    if (result >= 0)
         result = child_start(ret_child, &options, &child_events, app);
     text_list_clear(&variables);
     if (result < 0)
