@@ -97,14 +97,12 @@ static bool is_command_line(const json_t *app, const char *script) {
     return access(path, F_OK) < 0;
 }
 
-/* Under PM2's name an app is only supervised unless it is asked to be a cluster; under our own one
- * process has the master before it, too, and so a reload that loses nobody. */
-static int choose_mode(const struct cli_call *call, json_t *app) {
+/* An app is only supervised unless something asks for a cluster, as PM2 has it: a program that does
+ * jobs and listens nowhere is none. */
+static int choose_mode(json_t *app) {
     static const char *const choices[] = {"exec_mode", "instances", "intercept",    "policy",
                                           "window",    "listen",    "private_ports"};
 
-    if (!call->context->dialect->pm2)
-        return 0;
     for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
         if (json_object_get(app, choices[i]))
             return 0;
@@ -112,10 +110,10 @@ static int choose_mode(const struct cli_call *call, json_t *app) {
 }
 
 /* What every description gets, wherever it comes from. */
-static int complete(const struct cli_call *call, json_t *app, json_t *environment) {
+static int complete(json_t *app, json_t *environment) {
     const char *script = json_string_value(json_object_get(app, "script"));
     json_t *text;
-    int error = choose_mode(call, app);
+    int error = choose_mode(app);
 
     if (error < 0 || json_object_set(app, "environment", environment) < 0)
         return UV_ENOMEM;
@@ -180,7 +178,7 @@ static int take_apps(const struct cli_call *call, const json_t *loaded, json_t *
             continue;
         error = attribute_merge_env(app, call->flags.env_name, warnings);
         if (error == 0)
-            error = complete(call, app, environment);
+            error = complete(app, environment);
         if (error == 0 && json_array_append(apps, app) < 0)
             error = UV_ENOMEM;
     }
@@ -264,7 +262,7 @@ int cli_apps_describe(const struct cli_call *call, const char *word, json_t *app
                       struct cli_app_summary *ret_summary) {
     json_t *environment = cli_environment();
     json_t *app = description_of(call, word);
-    int error = environment && app ? complete(call, app, environment) : UV_ENOMEM;
+    int error = environment && app ? complete(app, environment) : UV_ENOMEM;
 
     if (error < 0)
         cli_fail_memory(call);

@@ -196,6 +196,15 @@ def test_start_a_script(desk):
                    "autorestart": False}
 
 
+@pytest.mark.parametrize("flags, mode", [([], "fork"), (["-i", "1"], None), (["-x"], "fork"),
+                                         (["--policy", "rr"], None)])
+def test_fork_mode_unless_asked(desk, flags, mode):
+    desk.write("web.js", "")
+    out = desk.ok("start", "web.js", *flags).stdout
+    assert started(desk)[0].get("exec_mode") == mode
+    assert f"web.js in {mode or 'cluster'}_mode (1 instance)" in out
+
+
 def test_start_a_script_again(desk):
     desk.write("web.js", "")
     desk.daemon.failure = (409, "exists", "web runs already")
@@ -384,21 +393,6 @@ def test_pm2_says_it_so(pm2):
         "[PM2][ERROR] Process or Namespace nope not found\n"
     assert pm2.failed("scale", "api", "4").stderr == "[PM2][ERROR] Nothing to do\n"
     assert pm2.ok("ping").stdout == "{ msg: 'pong' }\n"
-
-
-@pytest.mark.parametrize("flags, mode", [([], "fork"), (["-i", "1"], None), (["-x"], "fork"),
-                                         (["--policy", "rr"], None)])
-def test_pm2_has_fork_mode_unless_asked(pm2, flags, mode):
-    pm2.write("web.js", "")
-    out = pm2.ok("start", "web.js", *flags).stdout
-    assert started(pm2)[0].get("exec_mode") == mode
-    assert f"web.js in {mode or 'cluster'}_mode (1 instance)" in out
-
-
-def test_one_process_has_the_master_before_it(desk):
-    desk.write("web.js", "")
-    assert "in cluster_mode (1 instance)" in desk.ok("start", "web.js").stdout
-    assert "exec_mode" not in started(desk)[0]
 
 
 def test_pm2_serves_a_directory_as_an_app(pm2):
