@@ -105,20 +105,33 @@ static int keep_as(const char *path, const char *suffix) {
     return result;
 }
 
-/* 0, UV_ENOENT, UV_EINVAL for what is no JSON (`error` says where), or another UV_E*. */
-static int load(const char *path, json_t **ret_value, char error[STATE_FILE_ERROR_MAX]) {
+/* NULL with *ret_error when it cannot be opened. */
+static FILE *open_stream(const char *path, int *ret_error) {
     int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "r");
+
+    if (file)
+        return file;
+    *ret_error = last_error();
+    if (descriptor >= 0)
+        close(descriptor);
+    return NULL;
+}
+
+/* 0, UV_ENOENT, UV_EINVAL for what is no JSON (`error` says where), or another UV_E*. Through a
+ * stream, for json_loadfd() reads each byte by itself. */
+static int load(const char *path, json_t **ret_value, char error[STATE_FILE_ERROR_MAX]) {
     json_error_t problem;
     json_t *value;
-    int result;
+    int result = 0;
+    FILE *file = open_stream(path, &result);
 
-    if (descriptor < 0) {
-        result = last_error();
+    if (!file) {
         snprintf(error, STATE_FILE_ERROR_MAX, "cannot be opened: %s", uv_strerror(result));
         return result;
     }
-    value = json_loadfd(descriptor, 0, &problem);
-    close(descriptor);
+    value = json_loadf(file, 0, &problem);
+    fclose(file);
     if (!value) {
         snprintf(error, STATE_FILE_ERROR_MAX, "is broken in line %d: %.160s", problem.line,
                  problem.text);

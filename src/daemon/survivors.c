@@ -91,12 +91,16 @@ static void record_path(const char *home, pid_t pid, char path[HOME_FILE_MAX]) {
     snprintf(path, HOME_FILE_MAX, "%s/%s/%d", home, HOME_WORKERS, (int)pid);
 }
 
-/* Not brought to the disk: after a crash of the machine there are no survivors. */
+/* Not brought to the disk: after a crash of the machine there are no survivors. So it is a new
+ * file, for one that is cut would be (ext4's auto_da_alloc). */
 static int write_record(const char *path, const char *text) {
-    int descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    int flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC;
+    int descriptor = open(path, flags, 0600);
     size_t length = strlen(text);
     ssize_t written;
 
+    if (descriptor < 0 && errno == EEXIST && unlink(path) == 0)
+        descriptor = open(path, flags, 0600);
     if (descriptor < 0)
         return uv_translate_sys_error(errno);
     written = write(descriptor, text, length);
