@@ -191,6 +191,32 @@ static void on_flush(struct daemon *daemon, struct control_request *request) {
     fleet_selection_clear(&selection);
 }
 
+static void on_send(struct daemon *daemon, struct control_request *request) {
+    const char *line = json_string_value(json_object_get(request->body, "line"));
+    struct fleet_selection selection;
+    struct buffer text;
+    int result;
+
+    if (!line) {
+        bad_request(request, "\"line\" must be a text");
+        return;
+    }
+    if (!daemon_select(daemon, request, false, &selection))
+        return;
+    buffer_init(&text);
+    result = buffer_print(&text, "%s\n", line);
+    for (size_t i = 0; i < selection.count && result == 0; i++)
+        result = app_send(selection.processes[i].record->app, selection.processes[i].slot,
+                          buffer_data(&text), buffer_length(&text));
+    buffer_clear(&text);
+    if (result < 0)
+        control_reply_error(request->connection, 409, "not_taken",
+                            "the process does not take it: %s", uv_strerror(result));
+    else
+        answer_selection(daemon, request, &selection);
+    fleet_selection_clear(&selection);
+}
+
 /* "SIGUSR2", "USR2" or a number; 0 when there is none of that name. */
 static int signal_number(const json_t *value) {
     const char *text = json_string_value(value);
@@ -236,9 +262,9 @@ static const struct {
     const char *name;
     void (*handle)(struct daemon *daemon, struct control_request *request);
 } actions[] = {
-    {"start", on_start},   {"stop", on_stop},     {"restart", on_restart},
-    {"reload", on_reload}, {"scale", on_scale},   {"reset", on_reset},
-    {"delete", on_delete}, {"signal", on_signal}, {"flush", on_flush},
+    {"start", on_start}, {"stop", on_stop},   {"restart", on_restart}, {"reload", on_reload},
+    {"scale", on_scale}, {"reset", on_reset}, {"delete", on_delete},   {"signal", on_signal},
+    {"flush", on_flush}, {"send", on_send},
 };
 
 void daemon_on_action(void *owner, struct control_request *request) {
@@ -401,7 +427,7 @@ static void grant(struct daemon *daemon, struct control_request *request, struct
         operation_warn(operation, wish->warnings.items[i]);
     for (size_t i = 0; i < wish->count; i++)
         if (realise(daemon, &wish->apps[i], &fresh, &known, error) < 0)
-            operation_warn(operation, error);
+            operation_fail(operation, wish->apps[i].settings->name, error);
     fleet_act_both(&daemon->fleet, wish->known == KNOWN_RELOAD ? FLEET_RELOAD : FLEET_RESTART,
                    &known, &fresh, operation);
     fleet_selection_clear(&fresh);

@@ -242,8 +242,12 @@ static void end_survivors(struct daemon *daemon) {
 }
 
 static int start_parts(struct daemon *daemon) {
-    struct host_options options = {
-        .loop = &daemon->loop, .keep_channels = true, .prove_reloads = true};
+    struct host_options options = {.loop = &daemon->loop,
+                                   .keep_channels = true,
+                                   .prove_reloads = true,
+                                   .open_inputs = true,
+                                   .open_channels = true,
+                                   .end_groups = true};
     char path[HOME_FILE_MAX];
     int result = host_start(&daemon->host, &options);
 
@@ -307,6 +311,7 @@ int daemon_run(const struct daemon_options *options) {
     int result;
 
     list_init(&daemon.followers);
+    signal(SIGXFSZ, SIG_IGN); /* a log file at its limit is an error like others */
     if (options->ready_descriptor >= 0)
         fcntl(options->ready_descriptor, F_SETFD, FD_CLOEXEC);
     if (begin(&daemon, sentence) < 0)

@@ -331,14 +331,16 @@ static bool find_process(const struct fleet *fleet, uint32_t pm_id, struct fleet
 static json_t *draw_process(void *owner, uint32_t pm_id) {
     struct fleet_process process;
 
-    return find_process(owner, pm_id, &process) ? process_json(process.record, process.slot) : NULL;
+    return find_process(owner, pm_id, &process) ? process_json(process.record, process.slot, false)
+                                                : NULL;
 }
 
 static json_t *draw_output(void *owner, uint32_t pm_id) {
     struct fleet_process process;
 
-    return find_process(owner, pm_id, &process) ? process_json_output(process.record, process.slot)
-                                                : NULL;
+    return find_process(owner, pm_id, &process)
+               ? process_json_output(process.record, process.slot, 0)
+               : NULL;
 }
 
 static const struct operation_events operation_events = {.draw = draw_process,
@@ -416,8 +418,31 @@ static void add_all(enum fleet_action action, const struct fleet_selection *sele
     }
 }
 
+/* Whether all processes of its app are meant. */
+static bool covers(const struct fleet_selection *selection, const struct record *record) {
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < selection->count; i++)
+        count += selection->processes[i].record == record;
+    return count == record_count(record);
+}
+
+/* A whole app ends at once, so that all its workers serve whoever has connected, and not only the
+ * last one. */
+static void stop_whole_apps(const struct fleet_selection *selection) {
+    for (size_t i = 0; i < selection->count; i++) {
+        struct record *record = selection->processes[i].record;
+        bool first = i == 0 || record != selection->processes[i - 1].record;
+
+        if (first && covers(selection, record))
+            app_stop(record->app);
+    }
+}
+
 static void act_on_all(struct fleet *fleet, enum fleet_action action,
                        const struct fleet_selection *selection) {
+    if (action == FLEET_STOP || action == FLEET_DELETE)
+        stop_whole_apps(selection);
     for (size_t i = 0; i < selection->count; i++) {
         act_on(fleet, action, &selection->processes[i]);
         report_what_is(fleet, action, &selection->processes[i]);

@@ -61,6 +61,19 @@ int operation_add(struct operation *operation, uint32_t pm_id, const char *name,
     return 0;
 }
 
+int operation_fail(struct operation *operation, const char *name, const char *reason) {
+    struct operation_item *item;
+    int result = operation_add(operation, OPERATION_NO_PROCESS, name, OPERATION_ONLINE, 0);
+
+    if (result < 0)
+        return result;
+    item = &operation->items[operation->count - 1];
+    item->over = item->failed = true;
+    item->reason = strdup(reason);
+    operation->over++;
+    return 0;
+}
+
 int operation_show(struct operation *operation, uint32_t pm_id) {
     int result = operation_add(operation, pm_id, "", OPERATION_STOPPED, 0);
 
@@ -87,9 +100,11 @@ static void on_timer_closed(uv_handle_t *handle) {
 
 static json_t *draw_failure(const struct operation *operation, const struct operation_item *item) {
     json_t *output = operation->events->output(operation->owner, item->pm_id);
+    json_t *pm_id =
+        item->pm_id == OPERATION_NO_PROCESS ? json_null() : json_integer((json_int_t)item->pm_id);
 
-    return json_pack("{s:I, s:s, s:s, s:o}", "pm_id", (json_int_t)item->pm_id, "name", item->name,
-                     "reason", item->reason ? item->reason : "it failed", "output",
+    return json_pack("{s:o, s:s, s:s, s:o}", "pm_id", pm_id, "name", item->name, "reason",
+                     item->reason ? item->reason : "it failed", "output",
                      output ? output : json_array());
 }
 

@@ -28,6 +28,8 @@ enum operation_goal {
     OPERATION_GONE,    /* forgotten, operation_gone() */
 };
 
+#define OPERATION_NO_PROCESS UINT32_MAX
+
 struct operation;
 
 struct operation_item {
@@ -73,6 +75,9 @@ void operation_warn(struct operation *operation, const char *sentence);
 /* One process more, which may take limit_ms (0: any time). 0 or UV_ENOMEM. */
 int operation_add(struct operation *operation, uint32_t pm_id, const char *name,
                   enum operation_goal goal, uint64_t limit_ms);
+
+/* An app that could not even be made: part of what failed. 0 or UV_ENOMEM. */
+int operation_fail(struct operation *operation, const char *name, const char *reason);
 
 /* One process more that only is in the answer. 0 or UV_ENOMEM. */
 int operation_show(struct operation *operation, uint32_t pm_id);

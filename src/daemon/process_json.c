@@ -65,17 +65,19 @@ static void add_settings(json_t *object, const struct settings *settings) {
     set(object, "autorestart", json_boolean(settings->autorestart));
     set(object, "merge_logs", json_boolean(settings->merge_logs));
     set(object, "treekill", json_boolean(settings->treekill));
-    set(object, "env", environment_of(settings));
     set(object, "vizion", json_true());
     set(object, "pmx", json_true());
     set(object, "automation", json_true());
 }
 
 static json_t *draw_environment(const struct record *record, uint32_t slot,
-                                const struct app_slot_status *status) {
+                                const struct app_slot_status *status, bool environment) {
     json_t *object = json_object();
 
     add_settings(object, record->settings);
+    if (environment)
+        set(object, "env", environment_of(record->settings));
+    set(object, "unique_id", json_string(record->processes[slot].unique_id));
     set(object, "status", json_string(app_status_name(status->status)));
     set(object, "pm_id", json_integer(record->processes[slot].pm_id));
     set(object, record->settings->instance_var, json_integer(slot));
@@ -145,7 +147,7 @@ static json_t *draw_own(const struct record *record, uint32_t slot,
     return object;
 }
 
-json_t *process_json(const struct record *record, uint32_t slot) {
+json_t *process_json(const struct record *record, uint32_t slot, bool environment) {
     struct app_slot_status status;
     uint32_t pm_id;
 
@@ -154,16 +156,16 @@ json_t *process_json(const struct record *record, uint32_t slot) {
     return json_pack("{s:i, s:s, s:I, s:{s:I, s:f}, s:o, s:o}", "pid", (int)status.pid, "name",
                      record->settings->name, "pm_id", (json_int_t)pm_id, "monit", "memory",
                      (json_int_t)status.memory, "cpu", status.cpu_percent, "pm2_env",
-                     draw_environment(record, slot, &status), "baton",
+                     draw_environment(record, slot, &status, environment), "baton",
                      draw_own(record, slot, &status));
 }
 
-json_t *process_json_output(const struct record *record, uint32_t slot) {
+json_t *process_json_output(const struct record *record, uint32_t slot, pid_t pid) {
     json_t *lines = json_array();
     struct buffer text;
 
     buffer_init(&text);
-    if (app_log_last_lines(&record->log, slot, 0, &text) == 0) {
+    if (app_log_last_lines(&record->log, slot, pid, &text) == 0) {
         const char *rest = buffer_data(&text);
         size_t length = buffer_length(&text);
         const char *newline;

@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <unistd.h>
 
 /* --- the description --- */
@@ -135,6 +136,8 @@ static int on_environment(void *owner, struct app *app, uint32_t slot,
         result = text_list_set_variable(variables, "namespace", settings->namespace);
     if (result == 0)
         result = text_list_set_variable(variables, "pm_exec_path", settings->script);
+    if (result == 0)
+        result = text_list_set_variable(variables, "unique_id", record->processes[slot].unique_id);
     if (result == 0)
         result = text_list_set_variable(variables, "PM2_HOME", record->options.home);
     return result;
@@ -278,6 +281,15 @@ static int number_processes(struct record *record, uint32_t count) {
     return 0;
 }
 
+static void print_unique_id(char text[33]) {
+    uint8_t bytes[16] = {0};
+
+    if (getrandom(bytes, sizeof bytes, GRND_NONBLOCK) < 0)
+        return; /* an empty one, in the first second after the boot */
+    for (int i = 0; i < 16; i++)
+        snprintf(text + 2 * i, 3, "%02x", bytes[i]);
+}
+
 /* Every slot of the app has a process. */
 static int match_slots(struct record *record) {
     uint32_t capacity = record->app->slot_capacity;
@@ -290,6 +302,7 @@ static int match_slots(struct record *record) {
             continue;
         *process = (struct record_process){
             .exists = true, .pm_id = (*record->options.next_pm_id)++, .said_status = APP_STOPPED};
+        print_unique_id(process->unique_id);
     }
     return result;
 }

@@ -50,6 +50,7 @@ struct record_process {
     bool removing; /* forgotten as soon as it is stopped */
     bool held;     /* to be started as soon as the apps serve that it depends on */
     uint32_t pm_id;
+    char unique_id[33]; /* random, hexadecimal: no two processes ever have the same */
     enum app_status said_status;
     uint32_t said_restarts;
     pid_t noted; /* the worker that its pid file and the list of survivors name, or 0 */

@@ -99,13 +99,17 @@ static void on_processes(void *owner, struct control_request *request) {
     struct daemon *daemon = owner;
     struct fleet_selection selection;
     json_t *processes;
+    char value[8];
+    bool environment =
+        !control_query(request, "env", 0, value, sizeof value) || strcmp(value, "0") != 0;
 
     if (!daemon_select(daemon, request, true, &selection))
         return;
     host_sample_now(&daemon->host);
     processes = json_array();
     for (size_t i = 0; i < selection.count; i++) {
-        json_t *process = process_json(selection.processes[i].record, selection.processes[i].slot);
+        json_t *process =
+            process_json(selection.processes[i].record, selection.processes[i].slot, environment);
 
         if (process)
             json_array_append_new(processes, process);

@@ -31,7 +31,7 @@ FILES = {
 LIBRARIES = {
     "uv.h": [r"(config|policy|cli|http|master|daemon)/.*", r"ipc/node_channel\.[ch]", r"worker/serve.*"],
     "jansson.h": [r"ipc/node_message.*\.c", r"master/status\.c", r"(config|daemon|cli)/.*"],
-    "http_parser.h": [r"http/request\.c", r"http/client\.c"],
+    "http_parser.h": [r"http/request\.c", r"http/response_reader\.c"],
 }
 
 # Where libuv is there for its error codes alone: the calls that are no part of a loop.
@@ -40,7 +40,7 @@ PURE_CALLS = {"uv_strerror", "uv_translate_sys_error", "uv_exepath"}
 
 # What decides is pure: these files of the master see neither loop nor clock.
 PURE_FILES = ("dispatcher", "restart", "child_state", "client", "member", "trace", "status",
-              "address")
+              "address", "app_status")
 
 
 def sources():
