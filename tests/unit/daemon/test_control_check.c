@@ -105,7 +105,7 @@ static void check_query(const char *query, size_t index, const char *wanted) {
     bool found = control_check_query(query, "t", index, value, sizeof value);
 
     if (found != (wanted != NULL))
-        fail_msg("%s", query);
+        fail_msg("%s", query ? query : "no query");
     if (found)
         assert_string_equal(value, wanted);
 }
