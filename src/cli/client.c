@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define READ_TIMEOUT_MS 30000
@@ -64,6 +65,13 @@ static int find_home(struct cli_client *client) {
     return error;
 }
 
+/* It left its pid file, which it removes when it ends in good order. */
+static bool has_crashed(const struct cli_client *client) {
+    char path[PATH_MAX];
+
+    return home_file(client->home, HOME_LOCK, path, sizeof path) == 0 && access(path, F_OK) == 0;
+}
+
 int cli_client_open(struct cli_client *client, const struct cli_call *call,
                     enum cli_client_start how) {
     int error;
@@ -75,8 +83,11 @@ int cli_client_open(struct cli_client *client, const struct cli_call *call,
     if (how == CLI_CLIENT_HERE)
         return start(client, true);
     error = connect_there(client);
+    if (nobody_answers(error) &&
+        (how == CLI_CLIENT_START || (how == CLI_CLIENT_IF_THERE && has_crashed(client))))
+        return start(client, false);
     if (nobody_answers(error))
-        return how == CLI_CLIENT_START ? start(client, false) : 0;
+        return 0;
     return error < 0 ? complain(client, error) : 0;
 }
 

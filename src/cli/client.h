@@ -18,9 +18,10 @@
 #include <stdbool.h>
 
 enum cli_client_start {
-    CLI_CLIENT_IF_THERE, /* does not start the daemon */
-    CLI_CLIENT_START,    /* starts it when nobody answers */
-    CLI_CLIENT_HERE,     /* becomes it, and goes on in a child; one may not run already */
+    CLI_CLIENT_IF_RUNNING, /* does not start the daemon */
+    CLI_CLIENT_IF_THERE,   /* only if it has crashed, for it knows what ran and starts that again */
+    CLI_CLIENT_START,      /* starts it when nobody answers */
+    CLI_CLIENT_HERE,       /* becomes it, and goes on in a child; one may not run already */
 };
 
 struct cli_client {

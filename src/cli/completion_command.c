@@ -34,7 +34,7 @@ static int show_names(struct cli_call *call) {
     int drawn;
     int code = 1;
 
-    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
         return 1;
     if (cli_client_processes(&client, NULL, &processes) == 0) {
         buffer_init(&out);

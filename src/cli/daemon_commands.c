@@ -26,7 +26,7 @@ static int run_ping(struct cli_call *call) {
     struct cli_client client;
     int code;
 
-    if (cli_client_open(&client, call, pm2 ? CLI_CLIENT_START : CLI_CLIENT_IF_THERE) < 0)
+    if (cli_client_open(&client, call, pm2 ? CLI_CLIENT_START : CLI_CLIENT_IF_RUNNING) < 0)
         return 1;
     if (!client.there) {
         code = cli_fail(call, "no daemon answers at %s", client.socket);
@@ -48,7 +48,7 @@ static int run_kill(struct cli_call *call) {
     struct cli_client client;
     int code = 0;
 
-    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
         return 1;
     if (client.there)
         code = cli_daemon_end(&client);
@@ -68,7 +68,7 @@ static int run_update(struct cli_call *call) {
     json_t *answer;
     int code = 0;
 
-    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
         return 1;
     if (client.there) {
         code = cli_action_post(&client, "/v1/save", json_pack("{s:b}", "force", 1), NULL);
@@ -91,7 +91,7 @@ static int run_monit(struct cli_call *call) {
     struct cli_client client;
     bool there;
 
-    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
         return 1;
     there = client.there;
     cli_client_close(&client);
@@ -108,7 +108,7 @@ static int run_report(struct cli_call *call) {
     struct utsname machine;
     int code = 0;
 
-    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
         return 1;
     uname(&machine);
     printf("command   %s, version " BATON_VERSION "\n"

@@ -13,6 +13,7 @@
 #define HOME_DIRECTORY      ".baton" /* beneath $HOME */
 #define HOME_DIRECTORY_PM2  ".pm2"
 #define HOME_CONTROL_SOCKET "control.sock"
+#define HOME_LOCK           "daemon.pid" /* there while a daemon runs, or since it crashed */
 
 /* What the answer depends on; each text may be NULL or empty, which counts as not given. */
 struct home_source {

@@ -246,6 +246,7 @@ static int start_parts(struct daemon *daemon) {
                                    .keep_channels = true,
                                    .prove_reloads = true,
                                    .open_inputs = true,
+                                   .silent_workers = true,
                                    .open_channels = true,
                                    .end_groups = true};
     char path[HOME_FILE_MAX];

@@ -18,7 +18,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define HOME_LOCK    "daemon.pid"
 #define HOME_LOG     "daemon.log"
 #define HOME_DUMP    "dump.json"
 #define HOME_STATE   "state.json"

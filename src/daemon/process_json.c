@@ -1,6 +1,7 @@
 #include "daemon/process_json.h"
 
 #include "config/program.h"
+#include "daemon/home.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +74,7 @@ static void add_settings(json_t *object, const struct settings *settings) {
 static json_t *draw_environment(const struct record *record, uint32_t slot,
                                 const struct app_slot_status *status, bool environment) {
     json_t *object = json_object();
+    char path[HOME_FILE_MAX];
 
     add_settings(object, record->settings);
     if (environment)
@@ -91,6 +93,11 @@ static json_t *draw_environment(const struct record *record, uint32_t slot,
     set_path(object, "pm_out_log_path", record, slot, APP_LOG_OUT);
     set_path(object, "pm_err_log_path", record, slot, APP_LOG_ERROR);
     set_path(object, "pm_log_path", record, slot, APP_LOG_COMBINED);
+    if (record->settings->pid_file)
+        set(object, "pm_pid_path", json_string(record->settings->pid_file));
+    else if (home_pid_path(record->options.home, record->settings->name,
+                           record->processes[slot].pm_id, path, sizeof path) == 0)
+        set(object, "pm_pid_path", json_string(path));
     return object;
 }
 

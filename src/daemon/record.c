@@ -135,6 +135,15 @@ static int on_environment(void *owner, struct app *app, uint32_t slot,
     if (result == 0)
         result = text_list_set_variable(variables, "namespace", settings->namespace);
     if (result == 0)
+        result = text_list_set_variable(
+            variables, "exec_mode",
+            settings->intercept == SETTINGS_INTERCEPT_NONE ? "fork_mode" : "cluster_mode");
+    snprintf(number, sizeof number, "%u", settings->instances);
+    if (result == 0)
+        result = text_list_set_variable(variables, "instances", number);
+    if (result == 0)
+        result = text_list_set_variable(variables, "pm_cwd", settings->cwd ? settings->cwd : "/");
+    if (result == 0)
         result = text_list_set_variable(variables, "pm_exec_path", settings->script);
     if (result == 0)
         result = text_list_set_variable(variables, "unique_id", record->processes[slot].unique_id);

@@ -392,13 +392,27 @@ static void on_late_successor(struct slot *slot, struct child *child) {
     child_kill(child, "it was not ready in time");
 }
 
+/* It works without a port: true when that is allowed. */
+static bool works_in_silence(struct app *app, struct child *child) {
+    if (!app->host->options.silent_workers || child->settings->wait_ready || app->listened ||
+        child->bind_failed)
+        return false;
+    log_info("worker %u of %s listens on nothing: it counts as online", child->slot,
+             child->settings->name);
+    child->listened = true;
+    child_said_ready(child);
+    return true;
+}
+
 static void on_slow(void *owner, struct child *child) {
     struct app *app = owner;
     struct slot *slot = slot_of(app, child);
     bool waits = child->settings->wait_ready;
 
     child->late = true;
-    if (slot->next == child) {
+    if (works_in_silence(app, child)) {
+        return;
+    } else if (slot->next == child) {
         on_late_successor(slot, child);
     } else if (app_listens_by_itself(app, child)) {
         return;

@@ -46,6 +46,11 @@ struct host_options {
      * has. Without, only those are that would wait on an accept socket for ever. */
     bool end_groups;
 
+    /* A worker that has not listened within its listen timeout, of an app of which none ever did,
+     * counts as ready: jobs and queue workers serve nobody by a port. Without it such an app's
+     * start fails. */
+    bool silent_workers;
+
     /* A reload puts its first new worker into the rotation only when it has lived for min_uptime:
      * one that dies sooner leaves the old one serving. */
     bool prove_reloads;
