@@ -143,7 +143,8 @@ static size_t format_time(char *text, size_t size, const char *format, const str
 #pragma GCC diagnostic pop
 }
 
-/* Nothing when no time is wanted. */
+/* Nothing when no time is wanted; blanks for a line of which none is known (0), for it is read from
+ * a file. */
 static int put_time(struct buffer *out, const struct draw_logs *logs, int64_t time_ms) {
     time_t seconds = (time_t)(time_ms / 1000);
     char text[TIME_TEXT_MAX];
@@ -153,6 +154,8 @@ static int put_time(struct buffer *out, const struct draw_logs *logs, int64_t ti
     if (!logs->time_format || !localtime_r(&seconds, &parts) ||
         format_time(text, sizeof(text), logs->time_format, &parts) == 0)
         return 0;
+    if (time_ms == 0)
+        memset(text, ' ', strlen(text));
     result = draw_coloured(out, &logs->style, DRAW_GREY, text);
     return result == 0 ? buffer_print(out, " ") : result;
 }
@@ -186,17 +189,19 @@ static int put_prefix(struct buffer *out, struct draw_logs *logs, const json_t *
     return result == 0 ? put_bar(out, logs, error) : result;
 }
 
-/* The object that PM2's `logs --json` prints. */
+/* The object that PM2's `logs --json` prints; no time is known of what is read from a file. */
 static int put_json(struct buffer *out, const json_t *event) {
+    int64_t time_ms = draw_member_number(event, "time", 0);
     char time[DRAW_NUMBER_MAX];
     json_t *object;
     char *text = NULL;
     int result = -ENOMEM;
 
-    draw_time(time, draw_member_number(event, "time", 0));
-    object = json_pack("{ss, ss, ss, sI, ss}", "message", draw_member_text(event, "line", ""),
-                       "timestamp", time, "type", draw_member_text(event, "stream", "out"),
-                       "process_id", (json_int_t)draw_member_number(event, "pm_id", -1), "app_name",
+    draw_time(time, time_ms);
+    object = json_pack("{ss, ss?, ss, sI, ss}", "message", draw_member_text(event, "line", ""),
+                       "timestamp", time_ms > 0 ? time : NULL, "type",
+                       draw_member_text(event, "stream", "out"), "process_id",
+                       (json_int_t)draw_member_number(event, "pm_id", -1), "app_name",
                        draw_member_text(event, "name", ""));
     if (object)
         text = json_dumps(object, JSON_COMPACT);

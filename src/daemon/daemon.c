@@ -193,8 +193,11 @@ static int start_signals(struct daemon *daemon) {
 
 static int start_log(struct daemon *daemon) {
     char path[HOME_FILE_MAX];
-    struct log_file_options options = {
-        .loop = &daemon->loop, .path = path, .max_size = LOG_SIZE_MAX, .keep = LOG_KEEP};
+    struct log_file_options options = {.loop = &daemon->loop,
+                                       .path = path,
+                                       .mode = 0600,
+                                       .max_size = LOG_SIZE_MAX,
+                                       .keep = LOG_KEEP};
     int result = home_file(daemon->home, HOME_LOG, path, sizeof path);
 
     if (result == 0)

@@ -120,6 +120,7 @@ def test_a_body_may_have_8_mebibytes(daemon, announced):
 def test_nobody_else_can_reach_the_socket(daemon, unprivileged):
     assert stat.S_IMODE(daemon.path.stat().st_mode) == 0o700
     assert stat.S_IMODE(daemon.socket_path().stat().st_mode) == 0o600
+    assert stat.S_IMODE((daemon.path / "daemon.log").stat().st_mode) == 0o600
     assert "Permission" in as_another(daemon, unprivileged)
 
 

@@ -80,6 +80,18 @@ static void test_json_has_the_fields_of_pm2(void **state) {
                 "\"process_id\":3,\"app_name\":\"a\"}\n");
 }
 
+static void test_no_time_is_invented_for_a_line_of_a_file(void **state) {
+    struct draw_logs json = {.style = in_pipe, .form = DRAW_LOGS_JSON};
+    struct draw_logs text = {.style = in_pipe, .time_format = "%Y"};
+    static const char event[] = "{'pm_id': 0, 'name': 'a', 'time': 0, 'line': 'x'}";
+
+    (void)state;
+    expect_line(&json, event,
+                "{\"message\":\"x\",\"timestamp\":null,\"type\":\"out\","
+                "\"process_id\":0,\"app_name\":\"a\"}\n");
+    expect_line(&text, event, "     0|a  | x\n");
+}
+
 static void test_the_time_stands_first(void **state) {
     struct draw_logs logs = {.style = in_pipe, .time_format = DRAW_LOGS_TIME};
     struct draw_logs empty = {.style = in_pipe, .time_format = ""};
@@ -137,6 +149,7 @@ int main(void) {
         cmocka_unit_test(test_colours_of_the_program_pass_and_nothing_else),
         cmocka_unit_test(test_raw_in_a_pipe_is_as_it_was_printed),
         cmocka_unit_test(test_json_has_the_fields_of_pm2),
+        cmocka_unit_test(test_no_time_is_invented_for_a_line_of_a_file),
         cmocka_unit_test(test_the_time_stands_first),
         cmocka_unit_test(test_a_word_is_highlighted_where_there_are_colours),
         cmocka_unit_test(test_what_is_no_line_is_passed_over),
