@@ -59,7 +59,8 @@ static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *fi
     return error;
 }
 
-#define WORDS_MAX 5
+#define WORDS_MAX  5
+#define READY_WORD 3
 
 /* What starts it. */
 struct command {
@@ -99,7 +100,8 @@ static int spawn(struct command *command, int ready) {
     return error == 0 ? 0 : uv_translate_sys_error(error);
 }
 
-/* This process becomes the daemon; the caller goes on in a child. */
+/* This process becomes the daemon; the caller goes on in a child. The sockets that a service
+ * manager has opened for it stay where they are, so the pipe must. */
 static int become(struct command *command, int ready) {
     pid_t child = fork();
 
@@ -107,10 +109,8 @@ static int become(struct command *command, int ready) {
         return uv_translate_sys_error(errno);
     if (child == 0)
         return 0;
-    if (ready == READY_DESCRIPTOR)
-        fcntl(ready, F_SETFD, 0);
-    else
-        dup2(ready, READY_DESCRIPTOR);
+    snprintf(command->words[READY_WORD], sizeof command->words[READY_WORD], "%d", ready);
+    fcntl(ready, F_SETFD, 0);
     execve(command->program, command->argv, environ);
     _exit(1); /* the pipe ends without a word, which the child tells */
 }

@@ -44,6 +44,21 @@ static int apply_environment(const struct fleet_selection *selection, json_t *en
     return 0;
 }
 
+static void on_reload_over(void *owner) {
+    struct daemon *daemon = owner;
+
+    if (--daemon->reloads == 0 && !daemon->ending)
+        notify_ready(&daemon->notify, "ready");
+}
+
+/* The service manager sees a reload from its first process to the last. */
+static void tell_reload(struct daemon *daemon, struct operation *operation) {
+    if (daemon->reloads++ == 0)
+        notify_reloading(&daemon->notify);
+    operation->on_over = on_reload_over;
+    operation->over_owner = daemon;
+}
+
 static void begin(struct daemon *daemon, struct control_request *request,
                   enum fleet_action action) {
     json_t *environment = json_object_get(request->body, "env");
@@ -57,6 +72,8 @@ static void begin(struct daemon *daemon, struct control_request *request,
         control_reply_error(request->connection, 400, "bad_app", "%s", error);
     } else {
         operation = fleet_operation(&daemon->fleet, request);
+        if (operation && action == FLEET_RELOAD)
+            tell_reload(daemon, operation);
         if (operation)
             fleet_act(&daemon->fleet, action, &selection, operation);
     }
@@ -504,8 +521,7 @@ void daemon_on_clear_dump(void *owner, struct control_request *request) {
 void daemon_on_reopen_logs(void *owner, struct control_request *request) {
     struct daemon *daemon = owner;
 
-    LIST_EACH(node, following, &daemon->fleet.records)
-        app_log_reopen(&LIST_ENTRY(node, struct record, in_fleet)->log);
+    daemon_reopen_logs(daemon);
     control_reply_json(request->connection, 200, json_object());
 }
 

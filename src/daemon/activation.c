@@ -161,31 +161,43 @@ static bool same_address(const struct sockaddr *one, socklen_t one_length,
     }
 }
 
-static int hand_over(struct activation_socket *one) {
-    int descriptor = one->descriptor;
+static struct activation_socket *find(struct activation *activation, const struct sockaddr *address,
+                                      socklen_t length) {
+    for (size_t i = 0; i < activation->count; i++) {
+        struct activation_socket *one = &activation->sockets[i];
 
-    one->descriptor = -1;
-    return descriptor;
+        if (one->descriptor >= 0 && !one->lent && one->type >= 0 &&
+            one->bound_length > sizeof(sa_family_t) &&
+            same_address((const struct sockaddr *)&one->bound, one->bound_length, address, length))
+            return one;
+    }
+    return NULL;
 }
 
 int activation_take(struct activation *activation, const struct sockaddr *address,
                     socklen_t length) {
-    for (size_t i = 0; i < activation->count; i++) {
-        struct activation_socket *one = &activation->sockets[i];
+    struct activation_socket *one = find(activation, address, length);
+    int descriptor = one ? one->descriptor : -1;
 
-        if (one->descriptor >= 0 && one->type >= 0 && one->bound_length > sizeof(sa_family_t) &&
-            same_address((const struct sockaddr *)&one->bound, one->bound_length, address, length))
-            return hand_over(one);
-    }
-    return -1;
+    if (one)
+        one->descriptor = -1;
+    return descriptor;
 }
 
-int activation_take_named(struct activation *activation, const char *name) {
+int activation_lend(struct activation *activation, int type, const struct sockaddr *address,
+                    socklen_t length) {
+    struct activation_socket *one = find(activation, address, length);
+
+    if (!one || one->type != type)
+        return -1;
+    one->lent = true;
+    return one->descriptor;
+}
+
+void activation_give_back(struct activation *activation, int descriptor) {
     for (size_t i = 0; i < activation->count; i++)
-        if (activation->sockets[i].descriptor >= 0 &&
-            strcmp(activation->sockets[i].name, name) == 0)
-            return hand_over(&activation->sockets[i]);
-    return -1;
+        if (activation->sockets[i].descriptor == descriptor)
+            activation->sockets[i].lent = false;
 }
 
 void activation_clear(struct activation *activation) {

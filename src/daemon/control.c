@@ -9,6 +9,7 @@
 #include "http/response.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -288,6 +289,16 @@ static int start_handles(struct control *control) {
     return 0;
 }
 
+static int start_listening(struct control *control, int status) {
+    if (status == 0)
+        status = start_handles(control);
+    if (status < 0) {
+        release(control);
+        return status;
+    }
+    return uv_poll_start(&control->listening, UV_READABLE, on_listening);
+}
+
 int control_start(struct control *control, uv_loop_t *loop, const char *directory,
                   const struct control_route *routes, void *owner) {
     int status = control_socket_prepare(directory);
@@ -297,13 +308,18 @@ int control_start(struct control *control, uv_loop_t *loop, const char *director
     list_init(&control->streams);
     if (status == 0)
         status = listen_at(control, directory);
-    if (status == 0)
-        status = start_handles(control);
-    if (status < 0) {
-        release(control);
-        return status;
-    }
-    return uv_poll_start(&control->listening, UV_READABLE, on_listening);
+    return start_listening(control, status);
+}
+
+int control_start_on(struct control *control, uv_loop_t *loop, int listener,
+                     const struct control_route *routes, void *owner) {
+    int flags = fcntl(listener, F_GETFL);
+
+    keep_large_blocks_apart();
+    *control =
+        (struct control){.loop = loop, .routes = routes, .owner = owner, .listener = listener};
+    list_init(&control->streams);
+    return start_listening(control, fcntl(listener, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0);
 }
 
 /* --- The end --- */

@@ -55,7 +55,7 @@ struct control {
     int listener;
     uv_poll_t listening;
     uv_timer_t pause; /* until accepting is tried again; after control_close(): until we abort */
-    char *path;       /* of the socket */
+    char *path;       /* of the socket; NULL: somebody else's */
     dev_t device;     /* of the socket's file, so that no other's is unlinked */
     ino_t inode;
     struct list streams; /* struct event_stream.node: they end with us */
@@ -71,9 +71,14 @@ struct control {
 int control_start(struct control *control, uv_loop_t *loop, const char *directory,
                   const struct control_route *routes, void *owner);
 
-/* No further clients, and the socket is unlinked. Streams of events end now; requests that are
- * being answered have two seconds to be, then their answers' `gone` is called. on_closed, from the
- * loop, is the last that happens; the memory may be reused then. */
+/* The same on a socket that listens at that path already and is somebody else's, who keeps it: it
+ * is taken over, and its file is never unlinked. Closed when this fails. */
+int control_start_on(struct control *control, uv_loop_t *loop, int listener,
+                     const struct control_route *routes, void *owner);
+
+/* No further clients, and the socket is unlinked, unless it is somebody else's. Streams of events
+ * end now; requests that are being answered have two seconds to be, then their answers' `gone` is
+ * called. on_closed, from the loop, is the last that happens; the memory may be reused then. */
 void control_close(struct control *control, void (*on_closed)(void *owner));
 
 /* The value of the `index`-th parameter `name` of the query, decoded into `value`; returns `value`,

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "daemon/control_socket.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/home.h"
 
@@ -13,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -163,16 +165,19 @@ void daemon_end(struct daemon *daemon, bool forget) {
     fleet_close(&daemon->fleet, on_fleet_closed);
 }
 
+void daemon_reopen_logs(struct daemon *daemon) {
+    log_file_reopen(&daemon->log, clock_ms());
+    LIST_EACH(node, following, &daemon->fleet.records)
+        app_log_reopen(&LIST_ENTRY(node, struct record, in_fleet)->log);
+}
+
 static void on_signal(uv_signal_t *signal, int number) {
     struct daemon *daemon = signal->data;
 
-    if (number == SIGINT || number == SIGTERM) {
+    if (number == SIGINT || number == SIGTERM)
         daemon_end(daemon, false);
-    } else if (number == SIGUSR2) {
-        log_file_reopen(&daemon->log, clock_ms());
-        LIST_EACH(node, following, &daemon->fleet.records)
-            app_log_reopen(&LIST_ENTRY(node, struct record, in_fleet)->log);
-    }
+    else if (number == SIGUSR2)
+        daemon_reopen_logs(daemon);
 }
 
 /* --- the beginning --- */
@@ -244,6 +249,43 @@ static void end_survivors(struct daemon *daemon) {
     survivors_clear(&survivors);
 }
 
+/* --- sockets of the service manager --- */
+
+static int lend_socket(void *owner, int type, const struct sockaddr *address, socklen_t length) {
+    struct daemon *daemon = owner;
+
+    return activation_lend(&daemon->activation, type, address, length);
+}
+
+static void take_socket_back(void *owner, int descriptor) {
+    struct daemon *daemon = owner;
+
+    activation_give_back(&daemon->activation, descriptor);
+}
+
+/* The control socket, if it is one of those: -1 when not. */
+static int given_control_socket(struct daemon *daemon) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (home_file(daemon->home, CONTROL_SOCKET_NAME, address.sun_path, sizeof address.sun_path) < 0)
+        return -1;
+    return activation_take(&daemon->activation, (struct sockaddr *)&address, sizeof address);
+}
+
+static int start_control(struct daemon *daemon) {
+    int given = given_control_socket(daemon);
+    int result;
+
+    if (given < 0)
+        return control_start(&daemon->control, &daemon->loop, daemon->home, daemon_routes, daemon);
+    result = control_socket_prepare(daemon->home);
+    if (result < 0) {
+        close(given);
+        return result;
+    }
+    return control_start_on(&daemon->control, &daemon->loop, given, daemon_routes, daemon);
+}
+
 static int start_parts(struct daemon *daemon) {
     struct host_options options = {.loop = &daemon->loop,
                                    .keep_channels = true,
@@ -251,7 +293,8 @@ static int start_parts(struct daemon *daemon) {
                                    .open_inputs = true,
                                    .silent_workers = true,
                                    .open_channels = true,
-                                   .end_groups = true};
+                                   .end_groups = true,
+                                   .listener_source = &daemon->given_sockets};
     char path[HOME_FILE_MAX];
     int result = host_start(&daemon->host, &options);
 
@@ -264,8 +307,7 @@ static int start_parts(struct daemon *daemon) {
     if (result == 0)
         result = start_signals(daemon);
     if (result == 0)
-        result =
-            control_start(&daemon->control, &daemon->loop, daemon->home, daemon_routes, daemon);
+        result = start_control(daemon);
     if (result == 0)
         result = notify_start(&daemon->notify, &daemon->loop);
     return result;
@@ -275,8 +317,14 @@ static int begin(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
     char path[HOME_FILE_MAX];
     char error[HOME_ERROR_MAX];
     pid_t holder = 0;
-    int result = home_create(daemon->home, error);
+    int result = activation_init(&daemon->activation);
 
+    if (result < 0) {
+        snprintf(sentence, SENTENCE_MAX, "the service manager's sockets cannot be used: %s",
+                 uv_strerror(result));
+        return result;
+    }
+    result = home_create(daemon->home, error);
     if (result < 0) {
         snprintf(sentence, SENTENCE_MAX, "%s", error);
         return result;
@@ -292,6 +340,13 @@ static int begin(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
     return result;
 }
 
+static void name_given_sockets(const struct daemon *daemon) {
+    for (size_t i = 0; i < daemon->activation.count; i++)
+        if (daemon->activation.sockets[i].descriptor >= 0)
+            log_info("the service manager listens on %s: for the app that wants it",
+                     daemon->activation.sockets[i].address);
+}
+
 static void run(struct daemon *daemon) {
     home_remove_pids(daemon->home);
     end_survivors(daemon);
@@ -299,6 +354,7 @@ static void run(struct daemon *daemon) {
     if (daemon->options->resurrect)
         restore(daemon, HOME_DUMP);
     log_info("version " BATON_VERSION " serves %s as process %d", daemon->home, (int)getpid());
+    name_given_sockets(daemon);
     notify_ready(&daemon->notify, "ready");
     tell_starter(daemon, "ready\n");
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
@@ -315,6 +371,8 @@ int daemon_run(const struct daemon_options *options) {
     int result;
 
     list_init(&daemon.followers);
+    daemon.given_sockets = (struct listener_source){
+        .lend = lend_socket, .give_back = take_socket_back, .owner = &daemon};
     signal(SIGXFSZ, SIG_IGN); /* a log file at its limit is an error like others */
     if (options->ready_descriptor >= 0)
         fcntl(options->ready_descriptor, F_SETFD, FD_CLOEXEC);
@@ -334,6 +392,7 @@ int daemon_run(const struct daemon_options *options) {
     }
     run(&daemon);
     uv_loop_close(&daemon.loop);
+    activation_clear(&daemon.activation);
     log_set_sink(NULL, NULL);
     log_file_clear(&daemon.log);
     if (daemon.forgets && home_file(options->home, HOME_STATE, path, sizeof path) == 0)

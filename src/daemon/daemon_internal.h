@@ -3,6 +3,7 @@
 #ifndef BATON_DAEMON_DAEMON_INTERNAL_H
 #define BATON_DAEMON_DAEMON_INTERNAL_H
 
+#include "daemon/activation.h"
 #include "daemon/control.h"
 #include "daemon/control_reply.h"
 #include "daemon/daemon.h"
@@ -27,6 +28,9 @@ struct daemon {
     struct host host;
     struct fleet fleet;
     struct control control;
+    struct activation activation;         /* sockets that the service manager opened */
+    struct listener_source given_sockets; /* … as the apps' listeners see them */
+    unsigned reloads;                     /* under way: the service manager knows */
     struct notify notify;
     struct lock lock;
     struct state_saver saver;
@@ -51,6 +55,9 @@ extern const struct control_route daemon_routes[];
 /* Stops everything, then the loop. Harmless when it ends already. With `forget` what ran is not
  * started by the next daemon, unless it is told to resurrect the dump. */
 void daemon_end(struct daemon *daemon, bool forget);
+
+/* The apps' and its own, for whoever has renamed them. */
+void daemon_reopen_logs(struct daemon *daemon);
 
 /* --- selections from requests, routes.c --- */
 

@@ -11,7 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MESSAGE_MAX (NOTIFY_STATUS_MAX + 128)
+#define AGAIN_MS 50
 
 static int send_text(const struct notify *notify, const char *text) {
     ssize_t sent;
@@ -91,70 +91,96 @@ int notify_start(struct notify *notify, uv_loop_t *loop) {
     if (result < 0)
         return result;
     uv_timer_init(loop, &notify->watchdog);
+    uv_timer_init(loop, &notify->again);
     notify->watchdog.data = notify;
+    notify->again.data = notify;
     uv_unref((uv_handle_t *)&notify->watchdog);
+    uv_unref((uv_handle_t *)&notify->again);
     if (notify->watchdog_ms > 0)
         uv_timer_start(&notify->watchdog, on_watchdog, 0, notify->watchdog_ms);
     return 0;
 }
 
+static void on_again(uv_timer_t *timer) {
+    struct notify *notify = timer->data;
+
+    if (send_text(notify, notify->unsent) != UV_EAGAIN)
+        uv_timer_stop(timer);
+}
+
+/* What the manager has no room for comes later, unless it is out of date by then. */
+static int send_surely(struct notify *notify, const char *text) {
+    int result = send_text(notify, text);
+
+    if (notify->descriptor < 0)
+        return 0;
+    uv_timer_stop(&notify->again);
+    if (result != UV_EAGAIN)
+        return result;
+    snprintf(notify->unsent, sizeof notify->unsent, "%s", text);
+    uv_timer_start(&notify->again, on_again, AGAIN_MS, AGAIN_MS);
+    return result;
+}
+
 /* `state`, and a STATUS= line where there is one. */
-static int send_state(const struct notify *notify, const char *state, const char *status) {
-    char text[MESSAGE_MAX];
+static int send_state(struct notify *notify, const char *state, const char *status) {
+    char text[NOTIFY_MESSAGE_MAX];
     size_t start;
 
     if (!status)
-        return send_text(notify, state);
+        return send_surely(notify, state);
     snprintf(text, sizeof text, "%s%sSTATUS=", state, state[0] ? "\n" : "");
     start = strlen(text);
     snprintf(text + start, NOTIFY_STATUS_MAX, "%s", status);
     for (char *at = text + start; *at; at++)
         if ((unsigned char)*at < 0x20 || *at == 0x7f)
             *at = ' ';
-    return send_text(notify, text);
+    return send_surely(notify, text);
 }
 
-int notify_ready(const struct notify *notify, const char *status) {
+int notify_ready(struct notify *notify, const char *status) {
     char state[64];
 
     snprintf(state, sizeof state, "READY=1\nMAINPID=%d", (int)getpid());
     return send_state(notify, state, status);
 }
 
-int notify_reloading(const struct notify *notify) {
+int notify_reloading(struct notify *notify) {
     char state[64];
 
     snprintf(state, sizeof state, "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_ns() / 1000);
-    return send_text(notify, state);
+    return send_surely(notify, state);
 }
 
-int notify_stopping(const struct notify *notify, const char *status) {
+int notify_stopping(struct notify *notify, const char *status) {
     return send_state(notify, "STOPPING=1", status);
 }
 
-int notify_status(const struct notify *notify, const char *status) {
+int notify_status(struct notify *notify, const char *status) {
     return send_state(notify, "", status ? status : "");
 }
 
-int notify_extend(const struct notify *notify, uint64_t ms) {
+int notify_extend(struct notify *notify, uint64_t ms) {
     char state[64];
 
     snprintf(state, sizeof state, "EXTEND_TIMEOUT_USEC=%" PRIu64, ms * 1000);
-    return send_text(notify, state);
+    return send_surely(notify, state);
 }
 
-static void on_watchdog_closed(uv_handle_t *handle) {
+static void on_handle_closed(uv_handle_t *handle) {
     struct notify *notify = handle->data;
 
-    if (notify->on_closed)
+    if (--notify->handles == 0 && notify->on_closed)
         notify->on_closed(notify->owner);
 }
 
 void notify_close(struct notify *notify, void (*on_closed)(void *owner), void *owner) {
     notify->on_closed = on_closed;
     notify->owner = owner;
+    notify->handles = 2;
     if (notify->descriptor >= 0)
         close(notify->descriptor);
     notify->descriptor = -1;
-    uv_close((uv_handle_t *)&notify->watchdog, on_watchdog_closed);
+    uv_close((uv_handle_t *)&notify->watchdog, on_handle_closed);
+    uv_close((uv_handle_t *)&notify->again, on_handle_closed);
 }

@@ -1,7 +1,8 @@
 /* Tells a service manager how the daemon is: the protocol of sd_notify(3), a datagram of lines to
  * the socket that NOTIFY_SOCKET names. Without that variable everything here does nothing.
  *
- * start/close(cb). Nothing waits: a message that the manager's socket has no room for is lost. */
+ * start/close(cb). Nothing waits: where the manager's socket has no room the latest message of a
+ * state is sent again until it has, and a sign of life is lost, as the next one comes in time. */
 #ifndef BATON_DAEMON_NOTIFY_H
 #define BATON_DAEMON_NOTIFY_H
 
@@ -11,7 +12,8 @@
 #include <sys/un.h>
 #include <uv.h>
 
-#define NOTIFY_STATUS_MAX 256
+#define NOTIFY_STATUS_MAX  256
+#define NOTIFY_MESSAGE_MAX (NOTIFY_STATUS_MAX + 128)
 
 struct notify {
     int descriptor; /* -1: nobody wants to know */
@@ -19,6 +21,9 @@ struct notify {
     socklen_t length;
     uv_timer_t watchdog;  /* sends WATCHDOG=1 at half of the time that the manager allows */
     uint64_t watchdog_ms; /* 0: no watchdog */
+    uv_timer_t again;     /* runs while `unsent` has a message */
+    char unsent[NOTIFY_MESSAGE_MAX];
+    unsigned handles; /* to be closed yet */
     void (*on_closed)(void *owner);
     void *owner;
 };
@@ -28,14 +33,14 @@ struct notify {
  * loop turns. 0, or UV_E* when the address cannot be used; then nothing is left open. */
 int notify_start(struct notify *notify, uv_loop_t *loop);
 
-/* Each 0, or a UV_E* when the manager could not be told, which is no reason to stop. `status` is
- * one line for people, or NULL; control bytes in it become blanks. */
-int notify_ready(const struct notify *notify, const char *status); /* with MAINPID */
-int notify_reloading(const struct notify *notify); /* then notify_ready() once more */
-int notify_stopping(const struct notify *notify, const char *status);
-int notify_status(const struct notify *notify, const char *status);
+/* Each 0, or a UV_E* when the manager could not be told, which is no reason to stop; UV_EAGAIN when
+ * it will be. `status` is one line for people, or NULL; control bytes in it become blanks. */
+int notify_ready(struct notify *notify, const char *status); /* with MAINPID */
+int notify_reloading(struct notify *notify);                 /* then notify_ready() once more */
+int notify_stopping(struct notify *notify, const char *status);
+int notify_status(struct notify *notify, const char *status);
 /* Allows `ms` more for a start or stop that goes on. */
-int notify_extend(const struct notify *notify, uint64_t ms);
+int notify_extend(struct notify *notify, uint64_t ms);
 
 void notify_close(struct notify *notify, void (*on_closed)(void *owner), void *owner);
 

@@ -137,6 +137,8 @@ static void finish(struct operation *operation) {
     list_remove(&operation->node);
     if (operation->answer)
         control_answer_finish(operation->answer, 200, draw(operation));
+    if (operation->on_over)
+        operation->on_over(operation->over_owner);
     uv_close((uv_handle_t *)&operation->timer, on_timer_closed);
 }
 

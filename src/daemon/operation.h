@@ -53,6 +53,8 @@ struct operation {
     const struct operation_events *events;
     void *owner;
     struct control_answer *answer; /* NULL: the client has left, or there never was one */
+    void (*on_over)(void *owner);  /* it has been answered; set by who began it, or NULL */
+    void *over_owner;
     struct operation_item *items;
     size_t count;
     size_t over;

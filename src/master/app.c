@@ -215,10 +215,12 @@ int app_create(struct app **ret_app, const struct app_options *options,
     app->renewing = -1;
     list_init(&app->children);
     list_push_back(&app->host->apps, &app->in_host);
-    listener_set_init(&app->listeners,
-                      &(struct listener_set_options){
-                          .loop = app->host->loop, .descriptor_limit = app->host->descriptor_limit},
-                      app_on_listener_closed, app);
+    listener_set_init(
+        &app->listeners,
+        &(struct listener_set_options){.loop = app->host->loop,
+                                       .descriptor_limit = app->host->descriptor_limit,
+                                       .source = app->host->options.listener_source},
+        app_on_listener_closed, app);
     take_needs(app, &needs);
     start_timer(app, &app->ending_timer);
     start_timer(app, &app->unwanted_timer);

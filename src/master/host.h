@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "config/settings.h"
 #include "master/connection_watch.h"
+#include "master/listener_source.h"
 #include "master/reaper.h"
 #include "master/worker_socket.h"
 
@@ -54,6 +55,10 @@ struct host_options {
     /* A reload puts its first new worker into the rotation only when it has lived for min_uptime:
      * one that dies sooner leaves the old one serving. */
     bool prove_reloads;
+
+    /* Sockets that are bound already, for the apps that want their addresses; or NULL. Outlives the
+     * host. */
+    const struct listener_source *listener_source;
 };
 
 enum host_part { HOST_PART_UNTRIED, HOST_PART_READY, HOST_PART_FAILED };

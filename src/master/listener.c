@@ -111,9 +111,45 @@ static int bind_given(struct listener *listener, const struct listener_options *
     return 0;
 }
 
+static int lend(const struct listener_source *source, const struct listener_key *key) {
+    int type = key->kind == LISTENER_UDP ? SOCK_DGRAM : SOCK_STREAM;
+    struct sockaddr_in ipv4 = {.sin_family = AF_INET, .sin_port = key->address.ipv6.sin6_port};
+    int descriptor = source->lend(source->owner, type, &key->address.any, key->length);
+
+    if (descriptor < 0 && key->any_host && key->address.any.sa_family == AF_INET6)
+        descriptor = source->lend(source->owner, type, (struct sockaddr *)&ipv4, sizeof ipv4);
+    return descriptor;
+}
+
+/* Whether somebody has bound the address for us. A stream socket listens already. */
+static bool borrow(struct listener *listener, const struct listener_options *options) {
+    int descriptor = options->source ? lend(options->source, options->key) : -1;
+
+    if (descriptor < 0)
+        return false;
+    fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) | O_NONBLOCK);
+    listener->descriptor = descriptor;
+    listener->lender = options->source;
+    listener->listening = !options->bind_only && !options->shared;
+    listener->backlog = listener->listening ? options->backlog : 0;
+    listener->bound_length = sizeof listener->bound;
+    getsockname(descriptor, (struct sockaddr *)&listener->bound, &listener->bound_length);
+    return true;
+}
+
+static void close_descriptor(struct listener *listener) {
+    if (listener->lender)
+        listener->lender->give_back(listener->lender->owner, listener->descriptor);
+    else
+        close(listener->descriptor);
+    listener->descriptor = -1;
+}
+
 static int open_socket(struct listener *listener, const struct listener_options *options) {
     int result;
 
+    if (borrow(listener, options))
+        return 0;
     if (options->bind_only)
         return bind_given(listener, options);
     result = bind_any(options->key, &listener->descriptor);
@@ -258,10 +294,12 @@ int listener_start(struct listener *listener, uv_loop_t *loop,
         return result;
     result = uv_poll_init(loop, &listener->poll, listener->descriptor);
     if (result < 0) {
-        if (!options->bind_only)
-            close(listener->descriptor);
+        if (!options->bind_only || listener->lender)
+            close_descriptor(listener);
         return result;
     }
+    if (options->bind_only && listener->lender)
+        close(options->socket);
     uv_timer_init(loop, &listener->timer);
     listener->poll.data = listener;
     listener->timer.data = listener;
@@ -290,9 +328,8 @@ static void close_socket(struct listener *listener) {
     listener->finished = true;
     listener->polling = false;
     uv_close((uv_handle_t *)&listener->poll, on_handle_closed);
-    close(listener->descriptor);
-    listener->descriptor = -1;
-    if (listener->key.kind == LISTENER_UNIX && path[0])
+    close_descriptor(listener);
+    if (listener->key.kind == LISTENER_UNIX && path[0] && !listener->lender)
         unlink(path);
 }
 

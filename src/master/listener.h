@@ -11,6 +11,7 @@
 #include "base/list.h"
 #include "master/address.h"
 #include "master/dispatcher.h"
+#include "master/listener_source.h"
 
 #include <stdbool.h>
 #include <sys/socket.h>
@@ -64,10 +65,11 @@ struct listener {
     uv_poll_t poll;
     uv_timer_t timer; /* dispatcher_tick() */
     bool polling;
-    bool starved;         /* paused because descriptors are short */
-    bool listening;       /* listen(2) was called on it; a socket that is only bound refuses */
-    int backlog;          /* the largest asked for */
-    bool given;           /* the socket is one that a worker brought */
+    bool starved;   /* paused because descriptors are short */
+    bool listening; /* listen(2) was called on it; a socket that is only bound refuses */
+    int backlog;    /* the largest asked for */
+    bool given;     /* the socket is one that a worker brought */
+    const struct listener_source *lender; /* whose the socket is, or NULL */
     struct linger linger; /* what was asked of it, if that has a time (listener_option.h) */
     bool shared;          /* the workers accept */
     bool stopped;         /* accepts no more: finished, broken or shared */
@@ -93,12 +95,14 @@ struct listener_options {
     const struct listener_key *key;
     int backlog;
     bool bind_only; /* `socket` is bound, and listens from listener_listen() on */
-    int socket;     /* with bind_only: an unbound TCP socket; taken over when the start succeeds */
+    int socket; /* with bind_only: an unbound TCP socket; taken over when the start succeeds, and
+                   closed where a socket is lent */
     struct policy *policy; /* taken over when the start succeeds */
     struct dispatcher_limits limits;
     int descriptor_limit;
     bool wants_cookies;
-    bool shared; /* bind only: the workers listen and accept themselves */
+    bool shared;                          /* bind only: the workers listen and accept themselves */
+    const struct listener_source *source; /* asked for the address before it is bound; NULL: none */
 };
 
 /* Binds and, unless bind_only says otherwise, listens. 0, or UV_EADDRINUSE, UV_EACCES,
@@ -116,8 +120,8 @@ int listener_listen(struct listener *listener, int backlog);
  * UV_E* of listen(2). */
 int listener_share(struct listener *listener, int backlog);
 
-/* Closes the socket, and a Unix socket's file; clients in line are closed. on_closed comes from the
- * loop. */
+/* Closes the socket, and a Unix socket's file, or gives back what was lent; clients in line are
+ * closed. on_closed comes from the loop. */
 void listener_close(struct listener *listener,
                     void (*on_closed)(void *owner, struct listener *listener));
 

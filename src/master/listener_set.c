@@ -142,6 +142,7 @@ static struct listener_options make_options(const struct listener_set *set,
         .wants_cookies = policy->type->needs_open && set->options.watch && tcp,
         .shared = policy->type->shared || request->key->kind == LISTENER_UDP ||
                   settings->intercept == SETTINGS_INTERCEPT_LISTEN_FDS,
+        .source = set->options.source,
     };
 }
 

@@ -19,6 +19,7 @@ struct listener_set_options {
     uv_loop_t *loop;
     int descriptor_limit;           /* clients are accepted only below this number */
     struct connection_watch *watch; /* NULL where the kernel does not tell of closed connections */
+    const struct listener_source *source; /* of sockets that are bound already; NULL: none */
 };
 
 struct listener_set {

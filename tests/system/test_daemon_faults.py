@@ -102,7 +102,7 @@ def test_each_allocation_fails(home, path):
     home.cli("resurrect", env={"LD_PRELOAD": memory.library, "FAILING_MEMORY": memory.path}).ok()
     prepare(home, port)
     pid = home.daemon_pid()
-    signal.alarm(600 if THOROUGH else 60)
+    signal.alarm(7200 if THOROUGH else 60)
     number, step = 1, 1
     while True:
         memory.fail(number)
@@ -147,7 +147,7 @@ def test_each_call_fails(home, call, error):
     port = free_port()
     prepare(home, port)
     pid = home.daemon_pid()
-    signal.alarm(600 if THOROUGH else 100)
+    signal.alarm(7200 if THOROUGH else 100)
     for path in PATHS:
         for when in (*range(1, 20), "1+") if THOROUGH else (1, 2):
             if when == "1+" and call in ("read", "write", "epoll_ctl", "recvmsg", "fcntl"):
