@@ -39,6 +39,7 @@ struct daemon {
     struct log_file log;
     uv_signal_t signals[DAEMON_SIGNALS];
     struct list followers; /* struct follower.node */
+    size_t recalls_held;   /* bytes, see daemon/recall.h */
     struct survivors_end survivors_end;
     bool ending_survivors;
     bool ending;

@@ -14,6 +14,7 @@ struct event_stream {
     struct http_stream *http;
     uint64_t lost; /* events that the client was too slow for and does not know of */
     void (*gone)(void *owner);
+    void (*on_room)(void *owner); /* NULL: nobody waits for room */
     void *owner;
 };
 
@@ -57,11 +58,15 @@ static bool tell_lost(struct event_stream *stream) {
     return true;
 }
 
-static void on_room(void *owner) {
+static void on_stream_room(void *owner) {
     struct event_stream *stream = owner;
+    void (*waiting)(void *owner) = stream->on_room;
 
     if (stream->lost > 0)
         (void)tell_lost(stream);
+    stream->on_room = NULL;
+    if (waiting)
+        waiting(stream->owner);
 }
 
 static void destroy(struct event_stream *stream) {
@@ -76,7 +81,7 @@ static void on_gone(void *owner) {
     destroy(stream);
 }
 
-static const struct http_stream_events events = {.gone = on_gone, .on_room = on_room};
+static const struct http_stream_events events = {.gone = on_gone, .on_room = on_stream_room};
 
 struct event_stream *event_stream_open(struct control_request *request, void (*gone)(void *owner),
                                        void *owner) {
@@ -110,6 +115,18 @@ void event_stream_send_text(struct event_stream *stream, const char *text, size_
         stream->lost++;
     else if (http_stream_write(stream->http, text, length) < 0)
         stream->lost++;
+}
+
+void event_stream_lose(struct event_stream *stream) {
+    stream->lost++;
+}
+
+bool event_stream_has_room(struct event_stream *stream, void (*on_room)(void *owner)) {
+    if (http_stream_waiting(stream->http) <= HTTP_STREAM_WAITING_MAX / 2)
+        return true;
+    stream->on_room = on_room;
+    http_stream_ask_room(stream->http);
+    return false;
 }
 
 void event_stream_close(struct event_stream *stream) {

@@ -1,10 +1,9 @@
-/* Who listens: streams of events, and of log lines with those that were printed before.
+/* Who listens: streams of events, and of log lines with those that were printed before (recall.h).
  *
- * The happy path: a client opens a stream and is a follower until it leaves; GET /v1/logs first
- * reads the ends of the files, one after the other in the thread pool, and follows after that if it
- * was asked to. A follower that is slow loses events and is told how many (event_stream.h). */
+ * The happy path: a client opens a stream and is a follower until it leaves. A follower that is
+ * slow loses events and is told how many (event_stream.h). */
 #include "daemon/daemon_internal.h"
-#include "daemon/log_tail.h"
+#include "daemon/recall.h"
 #include "daemon/target.h"
 
 #include "base/clock.h"
@@ -13,37 +12,23 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TARGETS_MAX    16
-#define TARGET_MAX     256
-#define LINES_DEFAULT  15
-#define LINES_MAX      100000
-#define TAIL_BYTES_MAX 8192 /* of a line that is shown from a file */
-
-/* A file whose last lines are to be shown. */
-struct tail {
-    uint32_t pm_id;
-    bool error;
-    char *name; /* of the app; owned */
-    char *path; /* owned */
-};
+#define TARGETS_MAX   16
+#define TARGET_MAX    256
+#define LINES_DEFAULT 15
+#define LINES_MAX     1000000
 
 struct follower {
     struct list node;
     struct daemon *daemon;
-    struct event_stream *stream; /* NULL: the client has left */
+    struct event_stream *stream;
     char texts[TARGETS_MAX][TARGET_MAX];
     struct target targets[TARGETS_MAX];
     unsigned target_count; /* 0: everything */
     bool processes;        /* wants changes of processes */
-    bool lines;            /* wants log lines, once the tails are done */
+    bool lines;            /* wants log lines */
     bool only_out;
     bool only_error;
-    bool counted; /* fleet_follow() was called for it */
-    struct tail *tails;
-    size_t tail_count;
-    size_t tail_next;
-    bool reading; /* a thread has a tail of it */
-    size_t line_count;
+    struct recall *recall; /* NULL: nothing that was printed before is wanted */
 };
 
 /* --- life --- */
@@ -51,32 +36,23 @@ struct follower {
 static void destroy(struct follower *follower) {
     for (unsigned i = 0; i < follower->target_count; i++)
         target_clear(&follower->targets[i]);
-    for (size_t i = 0; i < follower->tail_count; i++) {
-        free(follower->tails[i].name);
-        free(follower->tails[i].path);
-    }
-    free(follower->tails);
+    recall_destroy(follower->recall);
     free(follower);
 }
 
 static void leave(struct follower *follower) {
     list_remove(&follower->node);
-    if (follower->counted)
+    if (follower->lines)
         fleet_follow(&follower->daemon->fleet, false);
-    if (!follower->reading)
-        destroy(follower);
+    destroy(follower);
 }
 
 static void on_gone(void *owner) {
-    struct follower *follower = owner;
-
-    follower->stream = NULL;
-    leave(follower);
+    leave(owner);
 }
 
 static void end(struct follower *follower) {
     event_stream_close(follower->stream);
-    follower->stream = NULL;
     leave(follower);
 }
 
@@ -85,17 +61,20 @@ void daemon_end_followers(struct daemon *daemon) {
         end(LIST_ENTRY(node, struct follower, node));
 }
 
-/* The targets of the query, as they fit later: false when one is no expression. */
-static bool read_targets(struct follower *follower, struct control_request *request) {
+/* The targets of the query, as they fit later; or what is wrong with them. */
+static const char *read_targets(struct follower *follower, struct control_request *request) {
+    char text[TARGET_MAX];
     unsigned count = 0;
 
-    while (count < TARGETS_MAX && control_query(request, "target", count, follower->texts[count],
-                                                sizeof follower->texts[count])) {
+    for (; control_query(request, "target", count, text, sizeof text); count++) {
+        if (count == TARGETS_MAX)
+            return "at most 16 targets can be followed at once";
+        memcpy(follower->texts[count], text, sizeof text);
         if (target_init(&follower->targets[count], follower->texts[count]) < 0)
-            return false;
-        follower->target_count = ++count;
+            return "a target is no regular expression";
+        follower->target_count = count + 1;
     }
-    return true;
+    return NULL;
 }
 
 static bool is_set(const struct control_request *request, const char *name) {
@@ -106,16 +85,17 @@ static bool is_set(const struct control_request *request, const char *name) {
 
 static struct follower *open_follower(struct daemon *daemon, struct control_request *request) {
     struct follower *follower = calloc(1, sizeof *follower);
+    const char *wrong;
 
     if (!follower) {
-        control_reply_error(request->connection, 503, "out_of_memory", "memory is out");
+        control_reply_json(request->connection, 503, NULL);
         return NULL;
     }
     list_init(&follower->node);
     follower->daemon = daemon;
-    if (!read_targets(follower, request)) {
-        control_reply_error(request->connection, 400, "bad_request",
-                            "a target is no regular expression");
+    wrong = read_targets(follower, request);
+    if (wrong) {
+        control_reply_error(request->connection, 400, "bad_request", "%s", wrong);
         destroy(follower);
         return NULL;
     }
@@ -130,7 +110,6 @@ static struct follower *open_follower(struct daemon *daemon, struct control_requ
 
 static void follow_lines(struct follower *follower) {
     follower->lines = true;
-    follower->counted = true;
     fleet_follow(&follower->daemon->fleet, true);
 }
 
@@ -177,163 +156,150 @@ void daemon_announce_process(struct daemon *daemon, struct record *record, uint3
     json_decref(data);
 }
 
-static json_t *draw_line(uint32_t pm_id, const char *name, const struct log_line *line) {
-    return json_pack("{s:I, s:s, s:s, s:I, s:s%}", "pm_id", (json_int_t)pm_id, "name", name,
-                     "stream", line->error ? "err" : "out", "time", (json_int_t)line->time_ms,
-                     "line", line->text, line->length);
-}
-
 static bool wants_line(const struct follower *follower, bool error) {
     return follower->lines && !(follower->only_out && error) && !(follower->only_error && !error);
 }
 
+/* A line on its way to everybody who wants it. */
+struct announcement {
+    json_t *data;
+    struct buffer text; /* formatted for the first that is sent it */
+};
+
+static void announce_to(struct follower *follower, struct announcement *line) {
+    if (recall_take(follower->recall, line->data))
+        return;
+    if (buffer_length(&line->text) == 0)
+        event_stream_format(&line->text, "log", line->data);
+    if (buffer_length(&line->text) > 0)
+        event_stream_send_text(follower->stream, buffer_data(&line->text),
+                               buffer_length(&line->text));
+    else
+        event_stream_lose(follower->stream);
+}
+
 void daemon_announce_line(struct daemon *daemon, struct record *record,
                           const struct log_line *line) {
-    struct buffer text;
-    uint32_t pm_id;
+    struct recall_file origin = {.name = record->settings->name, .error = line->error};
+    struct announcement announced = {.data = NULL};
 
-    if (!record_pm_id(record, line->slot, &pm_id))
+    if (!record_pm_id(record, line->slot, &origin.pm_id))
         return;
-    buffer_init(&text); /* drawn for the first that wants it */
+    buffer_init(&announced.text);
     LIST_EACH(node, following, &daemon->followers) {
         struct follower *follower = LIST_ENTRY(node, struct follower, node);
-        json_t *data;
 
-        if (!wants_line(follower, line->error) || !wants(follower, record, pm_id))
+        if (!wants_line(follower, line->error) || !wants(follower, record, origin.pm_id))
             continue;
-        if (buffer_length(&text) == 0) {
-            data = draw_line(pm_id, record->settings->name, line);
-            if (data)
-                event_stream_format(&text, "log", data);
-            json_decref(data);
-        }
-        event_stream_send_text(follower->stream, buffer_data(&text), buffer_length(&text));
+        if (!announced.data)
+            announced.data = recall_draw(&origin, line->time_ms, line->text, line->length);
+        if (announced.data)
+            announce_to(follower, &announced);
+        else
+            event_stream_lose(follower->stream);
     }
-    buffer_clear(&text);
+    buffer_clear(&announced.text);
+    json_decref(announced.data);
 }
 
 /* --- the last lines --- */
 
-static void read_next(struct follower *follower);
-
-static void show_line(struct follower *follower, const struct tail *tail, const char *text,
-                      size_t length) {
-    char line[TAIL_BYTES_MAX];
-    struct log_line shown = {.error = tail->error, .text = line};
-    json_t *data;
-
-    shown.length = text_escape_utf8(line, sizeof line, text, length);
-    data = draw_line(tail->pm_id, tail->name, &shown);
-    if (data)
-        event_stream_send(follower->stream, "log", data);
-    json_decref(data);
-}
-
-static void show_lines(struct follower *follower, const struct tail *tail,
-                       const struct buffer *text) {
-    const char *rest = buffer_data(text);
-    size_t length = buffer_length(text);
-
-    while (length > 0) {
-        const char *newline = memchr(rest, '\n', length);
-        size_t line = newline ? (size_t)(newline - rest) : length;
-
-        show_line(follower, tail, rest, line);
-        rest += line + (newline != NULL);
-        length -= line + (newline != NULL);
-    }
-}
-
-static void on_tail(void *owner, struct log_tail *read) {
+static void on_recalled(void *owner) {
     struct follower *follower = owner;
 
-    follower->reading = false;
-    if (!follower->stream) {
-        destroy(follower);
-        return;
-    }
-    if (read->result == 0)
-        show_lines(follower, &follower->tails[follower->tail_next], &read->text);
-    follower->tail_next++;
-    read_next(follower);
-}
-
-static void read_next(struct follower *follower) {
-    struct daemon *daemon = follower->daemon;
-
-    if (follower->tail_next < follower->tail_count && follower->line_count > 0) {
-        const struct tail *tail = &follower->tails[follower->tail_next];
-
-        follower->reading =
-            log_tail_start(&daemon->loop, tail->path, follower->line_count, on_tail, follower) == 0;
-        if (follower->reading)
-            return;
-    }
-    if (follower->processes)
-        follow_lines(follower);
-    else
+    if (!follower->lines)
         end(follower);
 }
 
-/* Each file once, also where several processes share it. */
-static int add_tail(struct follower *follower, const struct fleet_process *process, bool error) {
-    struct tail *tails;
-    char path[PATH_MAX];
+static void on_room(void *owner) {
+    const struct follower *follower = owner;
 
-    record_log_path(process->record, process->slot, error ? APP_LOG_ERROR : APP_LOG_OUT, path);
-    for (size_t i = 0; i < follower->tail_count; i++)
-        if (strcmp(follower->tails[i].path, path) == 0)
-            return 0;
-    if (path[0] == '\0')
-        return 0;
-    tails = realloc(follower->tails, (follower->tail_count + 1) * sizeof *tails);
-    if (!tails)
-        return UV_ENOMEM;
-    follower->tails = tails;
-    tails[follower->tail_count] = (struct tail){.pm_id = process->pm_id,
-                                                .error = error,
-                                                .name = strdup(process->record->settings->name),
-                                                .path = strdup(path)};
-    if (!tails[follower->tail_count].name || !tails[follower->tail_count].path)
-        return UV_ENOMEM;
-    follower->tail_count++;
-    return 0;
+    recall_go_on(follower->recall);
 }
 
-static size_t wanted_lines(const struct control_request *request) {
-    char value[16];
-    int64_t number;
+static int add_file(struct follower *follower, const struct fleet_process *process, bool error) {
+    char path[PATH_MAX];
+    struct recall_file file = {.path = path,
+                               .pm_id = process->pm_id,
+                               .name = process->record->settings->name,
+                               .error = error};
 
-    if (!control_query(request, "lines", 0, value, sizeof value) ||
-        text_to_number(value, 0, LINES_MAX, &number) < 0)
-        return LINES_DEFAULT;
-    return (size_t)number;
+    record_log_path(process->record, process->slot, error ? APP_LOG_ERROR : APP_LOG_OUT, path);
+    return path[0] == '\0' ? 0 : recall_add(follower->recall, &file);
+}
+
+/* Begins to follow, if it shall, at the moment at which the files' ends are noted. */
+static int begin_logs(struct follower *follower, const struct fleet_selection *selection,
+                      size_t lines, bool follow) {
+    struct recall_options options = {.loop = &follower->daemon->loop,
+                                     .stream = follower->stream,
+                                     .held = &follower->daemon->recalls_held,
+                                     .lines = lines,
+                                     .follows = follow,
+                                     .on_done = on_recalled,
+                                     .on_room = on_room,
+                                     .owner = follower};
+    int result = 0;
+
+    follower->recall = recall_create(&options);
+    if (!follower->recall)
+        return UV_ENOMEM;
+    for (size_t i = 0; i < selection->count && lines > 0 && result == 0; i++) {
+        if (!follower->only_error)
+            result = add_file(follower, &selection->processes[i], false);
+        if (!follower->only_out && result == 0)
+            result = add_file(follower, &selection->processes[i], true);
+    }
+    if (follow)
+        follow_lines(follower);
+    return result;
+}
+
+struct log_query {
+    size_t lines;
+    bool follow;
+    bool only_out;
+    bool only_error;
+};
+
+static bool read_log_query(struct control_request *request, struct log_query *query) {
+    char value[16];
+    int64_t number = LINES_DEFAULT;
+
+    *query = (struct log_query){.follow = is_set(request, "follow")};
+    if (control_query(request, "lines", 0, value, sizeof value) &&
+        text_to_number(value, 0, LINES_MAX, &number) < 0) {
+        control_reply_error(request->connection, 400, "bad_request",
+                            "\"lines\" must be a number from 0 to %d", LINES_MAX);
+        return false;
+    }
+    query->lines = (size_t)number;
+    if (!control_query(request, "stream", 0, value, sizeof value))
+        return true;
+    query->only_out = strcmp(value, "out") == 0;
+    query->only_error = strcmp(value, "err") == 0;
+    if (query->only_out || query->only_error)
+        return true;
+    control_reply_error(request->connection, 400, "bad_request", "\"stream\" must be out or err");
+    return false;
 }
 
 void daemon_on_logs(void *owner, struct control_request *request) {
     struct daemon *daemon = owner;
     struct fleet_selection selection;
+    struct log_query query;
     struct follower *follower;
-    char stream[8];
 
-    if (!daemon_select(daemon, request, true, &selection))
+    if (!read_log_query(request, &query) || !daemon_select(daemon, request, true, &selection))
         return;
     follower = open_follower(daemon, request);
-    if (!follower)
-        goto done;
-    if (control_query(request, "stream", 0, stream, sizeof stream)) {
-        follower->only_out = strcmp(stream, "out") == 0;
-        follower->only_error = strcmp(stream, "err") == 0;
+    if (follower) {
+        follower->only_out = query.only_out;
+        follower->only_error = query.only_error;
+        if (begin_logs(follower, &selection, query.lines, query.follow) < 0)
+            end(follower);
+        else
+            recall_start(follower->recall);
     }
-    follower->processes = is_set(request, "follow");
-    follower->line_count = wanted_lines(request);
-    for (size_t i = 0; i < selection.count; i++) {
-        if (!follower->only_error)
-            add_tail(follower, &selection.processes[i], false);
-        if (!follower->only_out)
-            add_tail(follower, &selection.processes[i], true);
-    }
-    read_next(follower);
-done:
     fleet_selection_clear(&selection);
 }

@@ -24,6 +24,7 @@ struct search {
     struct buffer text;
     ino_t last; /* the file read last: after a rotation meanwhile it comes again */
     bool found;
+    const struct log_tail_end *end; /* NULL: none */
 };
 
 static size_t count_newlines(const char *text, size_t length) {
@@ -122,23 +123,38 @@ static int read_compressed(const struct search *search, int descriptor, struct b
     return length < 0 && result == 0 ? UV_EIO : result;
 }
 
+/* Whether it is a file that was begun after the end of what is wanted. */
+static bool is_later(const struct search *search, const struct stat *status) {
+    return search->end && !search->found &&
+           (status->st_ino != search->end->inode || status->st_dev != search->end->device);
+}
+
+/* How much of it is wanted: of the file that was written to at the end, no more than that. */
+static size_t size_of(const struct search *search, const struct stat *status) {
+    bool last = search->end && !search->found && search->end->size < status->st_size;
+
+    return (size_t)(last ? search->end->size : status->st_size);
+}
+
 static int read_file(struct search *search, int descriptor, bool compressed) {
     struct buffer text;
     struct stat status;
+    size_t size;
     int result;
 
-    if (fstat(descriptor, &status) < 0 || !S_ISREG(status.st_mode) ||
+    if (fstat(descriptor, &status) < 0 || !S_ISREG(status.st_mode) || is_later(search, &status) ||
         (search->found && status.st_ino == search->last)) {
         close(descriptor);
         return 0;
     }
+    size = size_of(search, &status);
     search->last = status.st_ino;
     search->found = true;
     buffer_init(&text);
     if (compressed) {
         result = read_compressed(search, descriptor, &text);
     } else {
-        result = read_plain(search, descriptor, &text, (size_t)status.st_size);
+        result = read_plain(search, descriptor, &text, size);
         close(descriptor);
     }
     if (result == 0 && buffer_length(&text) > 0)
@@ -174,7 +190,7 @@ static int try_predecessor(struct search *search, uint32_t number) {
 static int read_files(struct search *search) {
     int result = try_name(search, search->path, false);
 
-    if (result == 0 ? !search->found : result != UV_ENOENT)
+    if (result == 0 ? !search->found && !search->end : result != UV_ENOENT)
         return result; /* no file, but a device; or an error */
     for (uint32_t number = 1; number <= PREDECESSOR_MAX; number++) {
         if (search->newlines == 0 || search->room == 0)
@@ -211,9 +227,22 @@ static size_t skip_part(const char *text, size_t length) {
     return newline && newline + 1 < text + length ? (size_t)(newline - text) + 1 : 0;
 }
 
-int log_tail_read(struct buffer *ret_text, const char *path, size_t lines, size_t max_bytes) {
-    struct search search = {
-        .path = path, .newlines = lines < SIZE_MAX ? lines + 1 : lines, .room = max_bytes};
+int log_tail_look(const char *path, struct log_tail_end *ret_end) {
+    struct stat status;
+
+    if (stat(path, &status) < 0)
+        return uv_translate_sys_error(errno);
+    *ret_end = (struct log_tail_end){
+        .device = status.st_dev, .inode = status.st_ino, .size = status.st_size};
+    return 0;
+}
+
+int log_tail_read(struct buffer *ret_text, const char *path, size_t lines, size_t max_bytes,
+                  const struct log_tail_end *end) {
+    struct search search = {.path = path,
+                            .newlines = lines < SIZE_MAX ? lines + 1 : lines,
+                            .room = max_bytes,
+                            .end = end};
     const char *text;
     size_t start;
     size_t length;
@@ -239,7 +268,8 @@ int log_tail_read(struct buffer *ret_text, const char *path, size_t lines, size_
 static void read_in_thread(uv_work_t *work) {
     struct log_tail *tail = work->data;
 
-    tail->result = log_tail_read(&tail->text, tail->path, tail->lines, LOG_TAIL_MAX_BYTES);
+    tail->result =
+        log_tail_read(&tail->text, tail->path, tail->lines, LOG_TAIL_MAX_BYTES, &tail->end);
 }
 
 static void on_read(uv_work_t *work, int status) {
@@ -253,19 +283,20 @@ static void on_read(uv_work_t *work, int status) {
     free(tail);
 }
 
-int log_tail_start(uv_loop_t *loop, const char *path, size_t lines,
+int log_tail_start(uv_loop_t *loop, const struct log_tail_wish *wish,
                    void (*on_done)(void *owner, struct log_tail *tail), void *owner) {
     struct log_tail *tail = calloc(1, sizeof *tail);
 
     if (!tail)
         return UV_ENOMEM;
-    tail->path = strdup(path);
+    tail->path = strdup(wish->path);
     if (!tail->path) {
         free(tail);
         return UV_ENOMEM;
     }
     tail->work.data = tail;
-    tail->lines = lines;
+    tail->lines = wish->lines;
+    tail->end = wish->end;
     buffer_init(&tail->text);
     tail->on_done = on_done;
     tail->owner = owner;

@@ -61,6 +61,11 @@ int http_stream_write(struct http_stream *stream, const void *bytes, size_t leng
     return status;
 }
 
+void http_stream_ask_room(struct http_stream *stream) {
+    stream->refused = true;
+    http_connection_wake(stream->connection);
+}
+
 void http_stream_end(struct http_stream *stream, const void *bytes, size_t length) {
     struct http_connection *connection = stream->connection;
     int status = add_piece(stream, bytes, length);

@@ -27,8 +27,8 @@ struct http_stream_events {
     /* The connection has ended before http_stream_end(): the stream is no more. May be NULL. */
     void (*gone)(void *owner);
 
-    /* A write was refused because of what waits for this client, and at least half of the room is
-     * free again. May be NULL. */
+    /* A write was refused because of what waits for this client, or room was asked for, and at
+     * least half of the room is free. From the loop. May be NULL. */
     void (*on_room)(void *owner);
 };
 
@@ -41,6 +41,9 @@ struct http_stream *http_connection_stream(struct http_connection *connection,
 /* All of it or nothing: 0; UV_ENOBUFS when too much waits already, for this client or for all
  * together (half of http_server_options.memory_max); UV_ENOMEM. */
 int http_stream_write(struct http_stream *stream, const void *bytes, size_t length);
+
+/* For whoever would rather wait than lose something: on_room comes, once. */
+void http_stream_ask_room(struct http_stream *stream);
 
 /* The last bytes, which are taken however much waits, and the end; the stream is no more. */
 void http_stream_end(struct http_stream *stream, const void *bytes, size_t length);

@@ -832,6 +832,7 @@ static void on_tail(void *owner, struct log_tail *tail) {
 static void test_the_tail_goes_back_over_compressed_files(void **state) {
     struct tail_result tail = {.done = false};
     char path[256];
+    struct log_tail_wish wish = {.path = path, .lines = 4};
 
     (void)state;
     settings.max_log_size = 8;
@@ -840,12 +841,14 @@ static void test_the_tail_goes_back_over_compressed_files(void **state) {
     LOOP_UNTIL(is_there("logs/my-app-out.log.1.gz") && is_there("logs/my-app-out.log.2.gz"));
     end();
     snprintf(path, sizeof path, "%s/logs/my-app-out.log", home);
-    assert_int_equal(log_tail_start(&loop, path, 4, on_tail, &tail), 0);
+    assert_int_equal(log_tail_look(path, &wish.end), 0);
+    assert_int_equal(log_tail_start(&loop, &wish, on_tail, &tail), 0);
     LOOP_UNTIL(tail.done);
     assert_int_equal(tail.result, 0);
     assert_string_equal(tail.text, "bbb\nccc\nddd\neee\n");
     tail.done = false;
-    assert_int_equal(log_tail_start(&loop, "/tmp/there is no such file", 4, on_tail, &tail), 0);
+    wish.path = "/tmp/there is no such file";
+    assert_int_equal(log_tail_start(&loop, &wish, on_tail, &tail), 0);
     LOOP_UNTIL(tail.done);
     assert_int_equal(tail.result, UV_ENOENT);
 }

@@ -126,8 +126,50 @@ def test_logs_follow_through_rotation_and_restarts(home):
         home.cli("restart", "a").ok()
         until(lambda: 7999 in numbers(output.text()), 25, lambda: output.text()[-300:])
         seen = numbers(output.text())
-    again = seen.index(0) if 0 in seen else seen.index(min(seen[1:]))
-    assert seen[again:] == list(range(seen[again], 8000)), "lines are missing after the restart"
+    again = len(seen) - 1 - seen[::-1].index(0)
+    assert seen[again:] == list(range(8000)), "what the new worker has printed, each line once"
+    assert seen[:again] == list(range(seen[0], seen[0] + again)), "what the old one has"
+
+
+def test_between_the_last_lines_and_the_next_none_is_lost_and_none_comes_twice(home):
+    """Whoever comes while much is printed, in pieces that are no whole lines, and rotated."""
+    home.write("app.js", "let n = 0; setInterval(() => { for (let i = 0; i < 20; i++) {"
+                         "process.stdout.write(`line ${n++}\\nli`);"
+                         "process.stdout.write(`ne ${n++}\\n`); } }, 2);")
+    home.write("a.json", json.dumps({"name": "a", "script": "app.js", "max_log_size": "16K",
+                                     "log_keep": 50}))
+    home.cli("start", "a.json").ok()
+    until(lambda: len(numbers(whole_log(home, "a"))) > 500, 10, "some lines")
+    for _ in range(15):
+        with home.following("logs", "a", "--raw", "--lines", "300") as output:
+            until(lambda: len(numbers(output.text())) > 1000, 10, lambda: output.text()[-300:])
+            seen = numbers(output.text()[:output.text().rindex("\n")])
+        assert seen == list(range(seen[0], seen[0] + len(seen)))
+
+
+def test_of_a_line_that_is_not_finished_the_rest_is_awaited(home):
+    home.write("app.js", "process.stdout.write('first\\nbegun and');"
+                         "process.stdin.on('data', () => console.log(' finished'));"
+                         "require('net').createServer().listen(0)")
+    home.start("app.js", "-n", "a")
+    until(lambda: "begun" in home.log("a"), 10, "its beginning")
+    assert "begun and" in home.cli("logs", "a", "--raw", "--nostream").ok().out
+    with home.following("logs", "a", "--raw") as output:
+        until(lambda: "first" in output.text(), 10, "the line before it")
+        home.cli("send", "0", "go").ok()
+        until(lambda: "finished" in output.text(), 10, output.text)
+        assert output.text().splitlines()[-1] == "begun and finished"
+
+
+def test_as_many_last_lines_as_are_asked_for(home):
+    """Which is far more than the daemon sends ahead of a client."""
+    home.write("app.js", "for (let i = 0; i < 60000; i++) console.log(`line ${i}`);"
+                         "require('net').createServer().listen(0)")
+    home.start("app.js", "-n", "a")
+    until(lambda: numbers(home.log("a"))[-1:] == [59999], 10, "its lines")
+    done = home.cli("logs", "a", "--raw", "--nostream", "--lines", "59990", timeout=20).ok()
+    assert numbers(done.out) == list(range(10, 60000))
+    assert "lost" not in done.err
 
 
 def test_logs_of_all_apps_are_told_apart(home):
@@ -135,6 +177,7 @@ def test_logs_of_all_apps_are_told_apart(home):
                          "require('net').createServer().listen(0)")
     home.start("app.js", "-n", "first")
     home.start("app.js", "-n", "second", "-f")
+    until(lambda: home.log("first") and home.log("second"), 10, "their lines")
     out = home.cli("logs", "--nostream", "--lines", "5").ok().out
     assert re.search(r"^0\|first +\| hello from first$", out, re.MULTILINE), out
     assert re.search(r"^1\|second +\| hello from second$", out, re.MULTILINE), out

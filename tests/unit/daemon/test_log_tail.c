@@ -64,15 +64,20 @@ static void rename_suffix(const char *from, const char *to) {
     assert_int_equal(rename(old, new), 0);
 }
 
-static void check(size_t lines, size_t max_bytes, const char *expected) {
+static void check_before(const struct log_tail_end *end, size_t lines, size_t max_bytes,
+                         const char *expected) {
     struct buffer text;
 
     buffer_init(&text);
-    assert_int_equal(log_tail_read(&text, path, lines, max_bytes), 0);
+    assert_int_equal(log_tail_read(&text, path, lines, max_bytes, end), 0);
     assert_int_equal(buffer_length(&text), strlen(expected));
     if (expected[0])
         assert_memory_equal(buffer_data(&text), expected, strlen(expected));
     buffer_clear(&text);
+}
+
+static void check(size_t lines, size_t max_bytes, const char *expected) {
+    check_before(NULL, lines, max_bytes, expected);
 }
 
 static void test_the_last_lines_of_one_file(void **state) {
@@ -107,10 +112,10 @@ static void test_no_file_is_an_error(void **state) {
 
     (void)state;
     buffer_init(&text);
-    assert_int_equal(log_tail_read(&text, path, 10, 1000), UV_ENOENT);
-    assert_int_equal(log_tail_read(&text, "/dev/null", 10, 1000), 0);
+    assert_int_equal(log_tail_read(&text, path, 10, 1000, NULL), UV_ENOENT);
+    assert_int_equal(log_tail_read(&text, "/dev/null", 10, 1000, NULL), 0);
     assert_int_equal(mkfifo(path, 0600), 0);
-    assert_int_equal(log_tail_read(&text, path, 10, 1000), 0);
+    assert_int_equal(log_tail_read(&text, path, 10, 1000, NULL), 0);
     assert_int_equal(buffer_length(&text), 0);
 }
 
@@ -210,13 +215,40 @@ static void test_memory_is_bounded(void **state) {
     put("", giant, sizeof giant - 1);
     put(".1.gz", giant, sizeof giant - 1);
     buffer_init(&text);
-    assert_int_equal(log_tail_read(&text, path, 2, 1000), 0);
+    assert_int_equal(log_tail_read(&text, path, 2, 1000, NULL), 0);
     assert_int_equal(buffer_length(&text), 1000);
     buffer_clear(&text);
-    assert_int_equal(log_tail_read(&text, path, 2, 400000), 0);
+    assert_int_equal(log_tail_read(&text, path, 2, 400000, NULL), 0);
     assert_int_equal(buffer_length(&text), 400000);
     assert_true(text.capacity <= 4 * 400000);
     buffer_clear(&text);
+}
+
+static void test_what_comes_after_the_end_is_not_read(void **state) {
+    struct log_tail_end end;
+    struct buffer text;
+
+    (void)state;
+    put_text(".1", "zero\n");
+    put_text("", "one\ntwo\nthr");
+    assert_int_equal(log_tail_look(path, &end), 0);
+    assert_int_equal(end.size, 11);
+    put_text("", "one\ntwo\nthree\nfour\n"); /* the same file, longer */
+    check_before(&end, 2, 1000, "two\nthr");
+    check_before(&end, 10, 1000, "zero\none\ntwo\nthr");
+    rename_suffix(".1", ".2");
+    rename_suffix("", ".1");
+    put_text("", "five\n"); /* rotated meanwhile */
+    check_before(&end, 2, 1000, "two\nthr");
+    check_before(&end, 10, 1000, "zero\none\ntwo\nthr");
+    put_text(".1", "one\n"); /* cut meanwhile */
+    check_before(&end, 2, 1000, "zero\none\n");
+    rename_suffix(".1", ".moved");
+    buffer_init(&text);
+    assert_int_equal(log_tail_read(&text, path, 2, 1000, &end), UV_ENOENT);
+    assert_int_equal(buffer_length(&text), 0);
+    rename_suffix("", ".gone");
+    assert_int_equal(log_tail_look(path, &end), UV_ENOENT);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
@@ -234,6 +266,7 @@ int main(void) {
         TEST(of_a_file_that_was_cut_what_is_there_is_read),
         TEST(many_lines),
         TEST(memory_is_bounded),
+        TEST(what_comes_after_the_end_is_not_read),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
