@@ -2,7 +2,7 @@
 add_compile_options(
     -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes
     -Wpointer-arith -Wcast-qual -Wwrite-strings -Wvla -Wformat=2 -Wundef
-    -fno-common -fstack-protector-strong)
+    -fno-common -fno-math-errno -fstack-protector-strong)
 if(BATON_WERROR)
     add_compile_options(-Werror)
 endif()

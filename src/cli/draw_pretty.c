@@ -325,7 +325,8 @@ static size_t choose_columns(const struct grouping *grouping, const struct entri
                              size_t indentation) {
     double actual = (double)grouping->widest + 2;
     double mean = (double)grouping->total / (double)entry_count(entries);
-    double biased = fmax(actual - 3 - sqrt(actual - mean), 1);
+    double tight = actual - 3 - sqrt(actual - mean);
+    double biased = tight > 1 ? tight : 1;
     double square = floor(sqrt(2.5 * biased * (double)grouping->count) / biased + 0.5);
     double fitting = floor((double)(BREAK_LENGTH - indentation) / actual);
 
