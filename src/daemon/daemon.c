@@ -10,6 +10,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,9 +20,11 @@
 #include <unistd.h>
 
 #define SAVE_DELAY_MS 20
+#define TRIM_DELAY_MS 250
 #define LOG_SIZE_MAX  (10u * 1024 * 1024)
 #define LOG_KEEP      5
 #define SENTENCE_MAX  1024
+#define LARGE_BLOCK   (64 * 1024)
 
 static const int signal_numbers[DAEMON_SIGNALS] = {SIGINT, SIGTERM, SIGUSR2, SIGHUP};
 
@@ -83,10 +86,19 @@ static void on_save_due(uv_timer_t *timer) {
     json_decref(saved);
 }
 
+/* What it took to change something is given back, once nothing changes any more. */
+static void on_settled(uv_timer_t *timer) {
+    (void)timer;
+    malloc_trim(0);
+}
+
 static void on_changed(void *owner) {
     struct daemon *daemon = owner;
 
-    if (!daemon->ending && !uv_is_active((uv_handle_t *)&daemon->save_timer))
+    if (daemon->ending)
+        return;
+    uv_timer_start(&daemon->trim_timer, on_settled, TRIM_DELAY_MS, 0);
+    if (!uv_is_active((uv_handle_t *)&daemon->save_timer))
         uv_timer_start(&daemon->save_timer, on_save_due, SAVE_DELAY_MS, 0);
 }
 
@@ -132,6 +144,7 @@ static void on_host_closed(void *owner) {
     for (size_t i = 0; i < DAEMON_SIGNALS; i++)
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
     uv_close((uv_handle_t *)&daemon->save_timer, NULL);
+    uv_close((uv_handle_t *)&daemon->trim_timer, NULL);
 }
 
 static void on_control_closed(void *owner) {
@@ -160,6 +173,7 @@ void daemon_end(struct daemon *daemon, bool forget) {
         return;
     daemon->ending = true;
     uv_timer_stop(&daemon->save_timer);
+    uv_timer_stop(&daemon->trim_timer);
     log_info("stopping every app, then the daemon");
     notify_stopping(&daemon->notify, "stopping every app");
     fleet_close(&daemon->fleet, on_fleet_closed);
@@ -193,6 +207,7 @@ static int start_signals(struct daemon *daemon) {
     }
     uv_timer_init(&daemon->loop, &daemon->save_timer);
     daemon->save_timer.data = daemon;
+    uv_timer_init(&daemon->loop, &daemon->trim_timer);
     return result;
 }
 
@@ -210,6 +225,14 @@ static int start_log(struct daemon *daemon) {
     if (result == 0)
         log_set_sink(write_log, daemon);
     return result;
+}
+
+/* Large blocks go back to the system when they are freed, also after larger ones; and the threads
+ * that write files need no heap of their own. */
+static void keep_memory_small(void) {
+    mallopt(M_ARENA_MAX, 1);
+    mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK);
+    mallopt(M_TRIM_THRESHOLD, LARGE_BLOCK);
 }
 
 /* Nothing of the terminal that we were started from is kept. */
@@ -370,6 +393,7 @@ int daemon_run(const struct daemon_options *options) {
     char path[HOME_FILE_MAX];
     int result;
 
+    keep_memory_small();
     list_init(&daemon.followers);
     daemon.given_sockets = (struct listener_source){
         .lend = lend_socket, .give_back = take_socket_back, .owner = &daemon};

@@ -36,6 +36,7 @@ struct daemon {
     struct state_saver saver;
     int ready_descriptor;  /* as in the options, until it was told */
     uv_timer_t save_timer; /* collects changes that come together */
+    uv_timer_t trim_timer; /* until the memory is given back that changes took */
     struct log_file log;
     uv_signal_t signals[DAEMON_SIGNALS];
     struct list followers; /* struct follower.node */

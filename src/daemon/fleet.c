@@ -192,6 +192,21 @@ struct record *fleet_find(const struct fleet *fleet, const char *name) {
     return NULL;
 }
 
+/* Apps that are started from one shell have equal environments, which are the largest part of what
+ * is kept of them: one is enough. */
+static void share_environment(const struct fleet *fleet, json_t *description) {
+    json_t *environment = json_object_get(description, "environment");
+    const struct record *before;
+    json_t *known;
+
+    if (!environment || list_empty(&fleet->records))
+        return;
+    before = LIST_ENTRY(fleet->records.previous, struct record, in_fleet);
+    known = json_object_get(before->description, "environment");
+    if (known != environment && json_equal(known, environment))
+        json_object_set(description, "environment", known);
+}
+
 int fleet_add(struct fleet *fleet, json_t *description, struct settings *settings,
               struct record **ret_record, char error[SETTINGS_ERROR_MAX]) {
     struct record_options options = {.loop = fleet->loop,
@@ -201,8 +216,10 @@ int fleet_add(struct fleet *fleet, json_t *description, struct settings *setting
                                      .next_pm_id = &fleet->next_pm_id,
                                      .events = &record_events,
                                      .owner = fleet};
-    int result = record_create(ret_record, &options, description, settings, error);
+    int result;
 
+    share_environment(fleet, description);
+    result = record_create(ret_record, &options, description, settings, error);
     if (result < 0)
         return result;
     list_push_back(&fleet->records, &(*ret_record)->in_fleet);
