@@ -3,6 +3,7 @@
 #include "base/text.h"
 #include "cli/message.h"
 #include "config/home.h"
+#include "ipc/native_protocol.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -159,12 +160,21 @@ static int start_with(const struct cli_call *call, const char *home, bool backgr
     return error;
 }
 
+/* A worker that has asked for the daemon ends with all that it has started, but not with that. */
+static void leave_worker(void) {
+    unsetenv(NATIVE_SOCKET_VARIABLE);
+    unsetenv(NATIVE_TOKEN_VARIABLE);
+    unsetenv(NATIVE_SLOT_VARIABLE);
+}
+
 static int start(const struct cli_call *call, const char *home, bool background) {
     const struct cli_dialect *dialect = call->context->dialect;
     struct command command;
     int error = find_command(dialect, background, &command);
 
     setenv(dialect->home_variable, home, 1); /* absolute: the daemon changes its directory */
+    if (background)
+        leave_worker();
     if (error == 0)
         error = start_with(call, home, background, &command);
     if (error < 0 && error != UV_ECANCELED) /* which has been said */

@@ -84,7 +84,7 @@ int systemd_unit_print(const struct systemd_unit *unit, struct buffer *buffer) {
     if (result < 0)
         return result;
     return buffer_print(buffer, "Restart=on-failure\n"
-                                "KillMode=mixed\n"
+                                "KillMode=process\n"
                                 "LimitNOFILE=65536:1048576\n"
                                 "\n"
                                 "[Install]\n"

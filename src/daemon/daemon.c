@@ -113,6 +113,14 @@ static void on_line(void *owner, struct record *record, const struct log_line *l
 static const struct fleet_events fleet_events = {
     .changed = on_changed, .process = on_process, .line = on_line};
 
+/* The last of what ran before serves again, or will not: nobody needs the survivors any more. */
+static void on_restored(void *owner) {
+    struct daemon *daemon = owner;
+
+    if (--daemon->restoring == 0 && daemon->ending_survivors)
+        survivors_end_rest(&daemon->survivors_end);
+}
+
 /* What ran when a daemon before us ended without being told to by a person. */
 static void restore(struct daemon *daemon, const char *name) {
     char error[STATE_FILE_ERROR_MAX] = "";
@@ -130,6 +138,9 @@ static void restore(struct daemon *daemon, const char *name) {
         log_warning("%s; the copy that was saved before it is used", error);
     operation = json_array_size(saved) > 0 ? fleet_operation(&daemon->fleet, NULL) : NULL;
     if (operation) {
+        daemon->restoring++;
+        operation->on_over = on_restored;
+        operation->over_owner = daemon;
         added = fleet_restore(&daemon->fleet, saved, operation);
         log_info("%zu app%s of %s started again", added, added == 1 ? "" : "s", path);
     }
@@ -254,18 +265,19 @@ static void on_survivors_ended(void *owner, size_t failed) {
     struct daemon *daemon = owner;
 
     if (failed > 0)
-        log_warning("%zu workers of the daemon before this one could not be ended", failed);
+        log_warning("%zu processes of the daemon before this one could not be ended", failed);
     daemon->ending_survivors = false;
     survivors_end_close(&daemon->survivors_end, NULL);
 }
 
-/* They have finished nothing yet, and get no clients any more. */
+/* They serve whoever has connected until the apps serve again. */
 static void end_survivors(struct daemon *daemon) {
     struct survivors survivors;
 
     if (survivors_find(&survivors, daemon->home) < 0 || survivors.count == 0)
         return;
-    log_info("%zu workers of the daemon before this one are ended", survivors.count);
+    log_info("%zu processes of the daemon before this one are ended when the apps serve",
+             survivors.count);
     daemon->ending_survivors =
         survivors_end_start(&daemon->survivors_end, &daemon->loop, daemon->home, &survivors,
                             on_survivors_ended, daemon) == 0;
@@ -319,8 +331,12 @@ static int start_parts(struct daemon *daemon) {
                                    .end_groups = true,
                                    .listener_source = &daemon->given_sockets};
     char path[HOME_FILE_MAX];
-    int result = host_start(&daemon->host, &options);
+    int result = home_file(daemon->home, HOME_WORKERS, path, sizeof path);
 
+    options.notes = path;
+    if (result == 0)
+        result = host_start(&daemon->host, &options);
+    daemon->host.options.notes = NULL; /* it has opened it */
     if (result == 0)
         result = fleet_start(&daemon->fleet, &daemon->host, daemon->home, &fleet_events, daemon);
     if (result == 0)
@@ -372,10 +388,12 @@ static void name_given_sockets(const struct daemon *daemon) {
 
 static void run(struct daemon *daemon) {
     home_remove_pids(daemon->home);
+    daemon->restoring = 1;
     end_survivors(daemon);
     restore(daemon, HOME_STATE);
     if (daemon->options->resurrect)
         restore(daemon, HOME_DUMP);
+    on_restored(daemon);
     log_info("version " BATON_VERSION " serves %s as process %d", daemon->home, (int)getpid());
     name_given_sockets(daemon);
     notify_ready(&daemon->notify, "ready");

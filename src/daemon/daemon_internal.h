@@ -43,6 +43,7 @@ struct daemon {
     size_t recalls_held;   /* bytes, see daemon/recall.h */
     struct survivors_end survivors_end;
     bool ending_survivors;
+    unsigned restoring; /* what ran before and does not serve yet: operations, and their start */
     bool ending;
     bool forgets; /* a person ended it: what ran is not started again by itself */
     uint64_t started_ms;

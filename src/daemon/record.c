@@ -6,7 +6,6 @@
 #include "config/check.h"
 #include "daemon/home.h"
 #include "daemon/package.h"
-#include "daemon/survivors.h"
 #include "policy/policy.h"
 
 #include <pwd.h>
@@ -54,27 +53,17 @@ int record_check(const json_t *description, struct settings **ret_settings,
 
 /* --- what the app announces --- */
 
-/* Its worker is known by its pid file, and to the daemon that comes after us if we crash. */
 static void note_worker(struct record *record, struct record_process *process, pid_t pid) {
     const struct settings *settings = record->settings;
-    struct survivor worker = {.pid = pid,
-                              .kill_timeout_ms = settings->kill_timeout_ms,
-                              .treekill = settings->treekill,
-                              .id = process->pm_id,
-                              .name = settings->name};
     char path[HOME_FILE_MAX];
 
-    if (process->noted)
-        survivor_forget(record->options.home, process->noted);
     process->noted = pid;
     if (home_pid_path(record->options.home, settings->name, process->pm_id, path, sizeof path) < 0)
         return;
-    if (pid == 0) {
+    if (pid == 0)
         home_remove_pid(settings->pid_file ? settings->pid_file : path);
-        return;
-    }
-    survivor_note(record->options.home, &worker);
-    home_write_pid(settings->pid_file ? settings->pid_file : path, (int)pid);
+    else
+        home_write_pid(settings->pid_file ? settings->pid_file : path, (int)pid);
 }
 
 static void forget(struct record *record, uint32_t slot) {

@@ -53,7 +53,7 @@ struct record_process {
     char unique_id[33]; /* random, hexadecimal: no two processes ever have the same */
     enum app_status said_status;
     uint32_t said_restarts;
-    pid_t noted; /* the worker that its pid file and the list of survivors name, or 0 */
+    pid_t noted; /* the worker that its pid file names, or 0 */
 };
 
 struct record {

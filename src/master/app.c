@@ -66,7 +66,7 @@ bool app_child_exited(struct app *app, pid_t pid, int status) {
     LIST_EACH(node, following, &app->children) {
         struct child *child = LIST_ENTRY(node, struct child, in_app);
 
-        if (child->pid != pid)
+        if (child->pid != pid || child->state == CHILD_EXITED)
             continue;
         child_exited(child, status, clock_ms());
         return true;

@@ -6,6 +6,7 @@
 #include "master/child_internal.h"
 #include "master/dispatcher.h"
 #include "master/host.h"
+#include "master/orphans.h"
 #include "master/process_sockets.h"
 #include "master/process_stats.h"
 
@@ -142,13 +143,33 @@ static bool ends_groups(const struct child *child) {
     return child->host->options.end_groups && child->settings->treekill;
 }
 
+static bool is_worker(void *owner, pid_t pid) {
+    return host_is_worker(owner, pid);
+}
+
+/* To whatever is left of it: true when there is something. */
+static bool signal_orphans(const struct child *child, int number) {
+    bool reused = host_is_worker(child->host, child->pid);
+    char token[WORKER_NOTE_TOKEN_MAX];
+    struct orphans_of whose = {.session = reused ? 0 : child->pid,
+                               .token = token,
+                               .is_worker = is_worker,
+                               .owner = child->host};
+    bool found = !reused && kill(-child->pid, number) == 0;
+
+    if (!ends_groups(child))
+        return found;
+    child_print_token(child, token);
+    return orphans_signal(&whose, number) > 0 || found;
+}
+
 /* Until the last of them has ended, by SIGKILL if need be. */
 static void wait_for_orphans(struct child *child) {
     uint64_t now_ms = clock_ms();
     bool late = now_ms >= child->drain_until_ms;
     bool hopeless = late && (!ends_groups(child) || now_ms >= child->drain_until_ms + KILLED_MS);
 
-    if (kill(-child->pid, late ? SIGKILL : 0) == 0 && !hopeless) {
+    if (signal_orphans(child, late ? SIGKILL : 0) && !hopeless) {
         start_step(child, CHILD_TIMER_ORPHANS, ORPHAN_LOOK_MS);
         return;
     }
@@ -209,7 +230,7 @@ static bool has_accept_socket(const struct child_member *member) {
  * ended all of them count. True when there are some; they are asked to end. */
 static bool end_orphans(const struct child *child) {
     if (ends_groups(child))
-        return kill(-child->pid, SIGTERM) == 0;
+        return signal_orphans(child, SIGTERM);
     LIST_EACH(node, following, &child->members)
         if (has_accept_socket(LIST_ENTRY(node, struct child_member, member.in_child)))
             return !child->has_channel && kill(-child->pid, SIGTERM) == 0;

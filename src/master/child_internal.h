@@ -4,6 +4,7 @@
 #define BATON_MASTER_CHILD_INTERNAL_H
 
 #include "master/child.h"
+#include "master/worker_note.h"
 
 #include <uv.h>
 
@@ -15,6 +16,9 @@ void child_handle_closed(void *owner);
 /* Closes all that child_start() opened but the timer; and that. */
 void child_close_handles(struct child *child);
 void child_close_timer(struct child *child);
+
+/* In hexadecimal, as the environment has it. */
+void child_print_token(const struct child *child, char text[WORKER_NOTE_TOKEN_MAX]);
 
 /* --- child_members.c --- */
 

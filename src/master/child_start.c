@@ -77,10 +77,21 @@ static int open_descriptors(struct start_descriptors *descriptors,
     return result;
 }
 
-static void print_token(const uint8_t token[NATIVE_TOKEN_SIZE],
-                        char text[2 * NATIVE_TOKEN_SIZE + 1]) {
+void child_print_token(const struct child *child, char text[WORKER_NOTE_TOKEN_MAX]) {
     for (int i = 0; i < NATIVE_TOKEN_SIZE; i++)
-        snprintf(text + 2 * i, 3, "%02x", token[i]);
+        snprintf(text + 2 * i, 3, "%02x", child->token[i]);
+}
+
+/* What the worker is to note of itself. */
+static void print_note(const struct child *child, const char *token, char text[WORKER_NOTE_MAX]) {
+    const struct settings *settings = child->settings;
+    struct worker_note note = {.kill_timeout_ms = settings->kill_timeout_ms,
+                               .treekill = settings->treekill,
+                               .listens = settings->intercept == SETTINGS_INTERCEPT_NONE};
+
+    memcpy(note.boot, child->host->boot, sizeof note.boot);
+    snprintf(note.token, sizeof note.token, "%s", token);
+    worker_note_print(&note, text);
 }
 
 /* Where the environment wants the process's number. */
@@ -145,7 +156,8 @@ static unsigned keep_ends(const struct child *child, int kept[SPAWN_KEPT_MAX]) {
 static int run_program(struct child *child, const struct child_options *options,
                        const struct start_descriptors *descriptors) {
     const struct settings *settings = options->settings;
-    char token[2 * NATIVE_TOKEN_SIZE + 1];
+    char token[WORKER_NOTE_TOKEN_MAX];
+    char note[WORKER_NOTE_MAX];
     struct environment_options wanted = {.settings = settings,
                                          .variables = options->variables,
                                          .socket_name = options->host->worker_socket.name,
@@ -174,7 +186,13 @@ static int run_program(struct child *child, const struct child_options *options,
 
     program.kept_count = keep_ends(child, program.kept);
     child->uid = options->identity->uid;
-    print_token(child->token, token);
+    child_print_token(child, token);
+    if (child->host->notes >= 0) {
+        print_note(child, token, note);
+        program.note_directory = child->host->notes;
+        program.note_token = token;
+        program.note_text = note;
+    }
     result = environment_create(&environment, &wanted);
     if (result < 0)
         return result;
@@ -193,11 +211,21 @@ static int run_program(struct child *child, const struct child_options *options,
     return result == 0 && notification >= 0 ? supervise(child, notification) : result;
 }
 
+/* Not before all that it has left behind has ended, too; or it could not be started. */
+static void remove_note(const struct child *child) {
+    char token[WORKER_NOTE_TOKEN_MAX];
+
+    child_print_token(child, token);
+    if (child->host->notes >= 0)
+        worker_note_remove(child->host->notes, token);
+}
+
 void child_handle_closed(void *owner) {
     struct child *child = owner;
 
     if (--child->open_handles > 0)
         return;
+    remove_note(child);
     settings_unref(child->settings);
     host_worker_ended(child->host);
     free(child);

@@ -20,6 +20,11 @@ static const char *const replaced[] = {"NODE_CHANNEL_FD",     "NODE_CHANNEL_SERI
                                        "LISTEN_FDS",          "LISTEN_PID",
                                        "LISTEN_FDNAMES"};
 
+/* What a service manager has told one process, and is meant for no other: of whoever asked, or of
+ * us. */
+static const char *const not_inherited[] = {"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+                                            "SYSTEMD_EXEC_PID"};
+
 static bool names(const char *variable, const char *name) {
     size_t length = strlen(name);
 
@@ -31,6 +36,13 @@ static bool is_replaced(const char *variable) {
         if (names(variable, replaced[i]))
             return true;
     return false;
+}
+
+static bool is_inherited(const char *variable) {
+    for (size_t i = 0; i < sizeof not_inherited / sizeof not_inherited[0]; i++)
+        if (names(variable, not_inherited[i]))
+            return false;
+    return !is_replaced(variable);
 }
 
 static bool is_filtered(const struct settings *settings, const char *variable) {
@@ -50,7 +62,7 @@ static int add_base(struct text_list *list, const struct settings *settings) {
     int result = 0;
 
     for (char **variable = base_of(settings); *variable && result == 0; variable++)
-        if (!is_replaced(*variable) && !is_filtered(settings, *variable))
+        if (is_inherited(*variable) && !is_filtered(settings, *variable))
             result = text_list_add(list, *variable);
     return result;
 }

@@ -31,7 +31,8 @@ struct environment_options {
 /* A NULL-terminated list to be freed with text_list_clear(): 0 or UV_ENOMEM. The preload library is
  * loaded after those that LD_PRELOAD names already, so that these see the program first. The
  * variables of a Node parent's channel, of a master above us and of a service manager's sockets are
- * left out, and of the base environment those that start with one of settings->filter_env. The slot
+ * left out, and of the base environment the other words of a service manager to one process
+ * (sd_notify(3)) and those that start with one of settings->filter_env. The slot
  * is told in settings->instance_var, and added to the number in settings->increment_var. */
 int environment_create(struct text_list *ret_list, const struct environment_options *options);
 

@@ -43,6 +43,20 @@ static void on_request(void *owner, struct worker_request *request, struct worke
     native_worker_request(child, request, reply);
 }
 
+bool host_is_worker(const struct host *host, pid_t pid) {
+    LIST_EACH(node, following, &host->apps) {
+        const struct app *app = LIST_ENTRY(node, struct app, in_host);
+
+        LIST_EACH(one, next, &app->children) {
+            const struct child *child = LIST_ENTRY(one, struct child, in_app);
+
+            if (child->pid == pid && child->state != CHILD_EXITED)
+                return true;
+        }
+    }
+    return false;
+}
+
 static void on_exit(void *owner, pid_t pid, int status) {
     struct host *host = owner;
 
@@ -118,10 +132,18 @@ static void on_tick_closed(uv_handle_t *handle) {
     on_handle_closed(handle->data);
 }
 
+static void close_files(struct host *host) {
+    close(host->null_input);
+    if (host->notes >= 0)
+        close(host->notes);
+}
+
 /* What the last worker has left behind is waited for until now. */
 static void close_reaper_if_done(struct host *host) {
-    if (host->closing && host->workers == 0)
-        reaper_close(&host->reaper, on_handle_closed);
+    if (!host->closing || host->workers > 0)
+        return;
+    close_files(host);
+    reaper_close(&host->reaper, on_handle_closed);
 }
 
 void host_worker_started(struct host *host) {
@@ -154,6 +176,19 @@ static void raise_descriptor_limit(struct host *host) {
         host->descriptor_limit = (int)raised.rlim_cur - DESCRIPTOR_RESERVE;
 }
 
+static int open_notes(struct host *host) {
+    int result;
+
+    host->notes = -1;
+    if (!host->options.notes)
+        return 0;
+    result = worker_note_boot(host->boot);
+    if (result < 0)
+        return result;
+    host->notes = open(host->options.notes, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return host->notes < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
 int host_start(struct host *host, const struct host_options *options) {
     static const struct worker_socket_events socket_events = {.request = on_request};
     int result;
@@ -166,7 +201,9 @@ int host_start(struct host *host, const struct host_options *options) {
     host->null_input = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (host->null_input < 0)
         return uv_translate_sys_error(errno);
-    result = reaper_start(&host->reaper, host->loop, on_exit, host);
+    result = open_notes(host);
+    if (result == 0)
+        result = reaper_start(&host->reaper, host->loop, on_exit, host);
     if (result < 0)
         goto failed_reaper;
     result = worker_socket_start(&host->worker_socket, host->loop, &socket_events, host);
@@ -179,7 +216,7 @@ int host_start(struct host *host, const struct host_options *options) {
 failed_socket:
     reaper_close(&host->reaper, NULL);
 failed_reaper:
-    close(host->null_input);
+    close_files(host);
     return result;
 }
 
@@ -187,7 +224,6 @@ void host_close(struct host *host, void (*on_closed)(void *owner), void *owner) 
     host->on_closed = on_closed;
     host->owner = owner;
     host->closing = true;
-    close(host->null_input);
     uv_close((uv_handle_t *)&host->tick, on_tick_closed);
     worker_socket_close(&host->worker_socket, on_handle_closed);
     if (host->watch_part == HOST_PART_READY) {

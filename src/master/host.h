@@ -19,6 +19,7 @@
 #include "master/connection_watch.h"
 #include "master/listener_source.h"
 #include "master/reaper.h"
+#include "master/worker_note.h"
 #include "master/worker_socket.h"
 
 #include <limits.h>
@@ -43,9 +44,12 @@ struct host_options {
     /* A Node program that is only supervised gets a channel (node_alone.h). */
     bool open_channels;
 
-    /* What a worker leaves behind in its process group is ended: a worker counts as ended when that
-     * has. Without, only those are that would wait on an accept socket for ever. */
+    /* What a worker with treekill leaves behind is ended (orphans.h): a worker counts as ended when
+     * that has. Without, only those are that would wait on an accept socket for ever. */
     bool end_groups;
+
+    /* The directory of the workers' notes (worker_note.h); NULL: they leave none. */
+    const char *notes;
 
     /* A worker that has not listened within its listen timeout, of an app of which none ever did,
      * counts as ready: jobs and queue workers serve nobody by a port. Without it such an app's
@@ -73,6 +77,8 @@ struct host {
     struct rlimit worker_descriptors; /* what we were started with: workers get that back */
     int descriptor_limit;             /* clients are accepted only below this number */
     int null_input;
+    int notes; /* the directory; -1: none */
+    char boot[WORKER_NOTE_BOOT_MAX];
     char library[PATH_MAX];
     enum host_part library_part;
     uv_timer_t tick; /* runs while there are workers */
@@ -109,5 +115,8 @@ int host_library(struct host *host, const char **ret_path, char error[SETTINGS_E
 /* A worker's record has come, or is gone: the tick runs while there are some. */
 void host_worker_started(struct host *host);
 void host_worker_ended(struct host *host);
+
+/* Whether a process is the one of a worker that has not ended. */
+bool host_is_worker(const struct host *host, pid_t pid);
 
 #endif

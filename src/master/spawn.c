@@ -1,6 +1,7 @@
 #include "master/spawn.h"
 
 #include "master/seccomp_filter.h"
+#include "master/worker_note.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -107,6 +108,8 @@ static int become_worker(const struct spawn_options *options, const sigset_t *ma
     if (error)
         return error;
     setsid();
+    if (options->note_token)
+        worker_note_write(options->note_directory, options->note_token, options->note_text);
     if (options->cwd && chdir(options->cwd) < 0)
         return errno;
     error = place_descriptors(options);

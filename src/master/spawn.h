@@ -27,6 +27,9 @@ struct spawn_options {
     int kept[SPAWN_KEPT_MAX]; /* descriptors that the worker is to hold open and knows nothing of:
                                  the first free numbers behind the channel */
     unsigned kept_count;
+    int note_directory;     /* where the worker notes itself (worker_note.h), … */
+    const char *note_token; /* … by this name; NULL: nowhere */
+    const char *note_text;
     char *pid_text; /* where the environment wants the worker's process number, in decimal, with
                        room for 11 characters, blank; or NULL */
     struct rlimit descriptors;

@@ -1,9 +1,11 @@
 #include "daemon/home.h"
 #include "daemon/survivors.h"
+#include "master/worker_note.h"
 
 #include "component/loop.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -26,6 +28,7 @@ static size_t failed;
 static struct {
     volatile int interrupts;
     volatile pid_t member;
+    volatile bool may_end; /* the member */
 } * shared;
 
 static void on_done(void *owner, size_t count) {
@@ -78,9 +81,13 @@ static void sleep_for_ever(void) {
 
 /* Counts SIGINT and ends 50 ms after it. */
 static void polite(void) {
+    sigset_t interrupt;
     sigset_t none;
 
     sigemptyset(&none);
+    sigemptyset(&interrupt);
+    sigaddset(&interrupt, SIGINT);
+    sigprocmask(SIG_BLOCK, &interrupt, NULL); /* until it is waited for */
     signal(SIGINT, on_interrupt);
     kill(getppid(), SIGUSR1);
     sigsuspend(&none);
@@ -102,8 +109,8 @@ static void shell(void) {
         shared->member = getpid();
         signal(SIGINT, on_interrupt);
         kill(parent, SIGUSR1);
-        for (int i = 0; i < 20; i++)
-            usleep(10000); /* SIGINT ends one of them */
+        while (!shared->may_end)
+            usleep(10000);
         _exit(0);
     }
     sleep_for_ever();
@@ -122,11 +129,28 @@ static void shell_of_the_deaf(void) {
     sleep_for_ever();
 }
 
+static char *path_of(unsigned number) {
+    static char path[128];
+
+    snprintf(path, sizeof path, "%s/workers/%032x", home, number);
+    return path;
+}
+
+/* Its number is its token. */
+static void leave_note(unsigned number, const struct worker_note *note) {
+    char directory[128];
+    char text[WORKER_NOTE_MAX];
+    struct worker_note whole = *note;
+
+    worker_note_boot(whole.boot);
+    snprintf(whole.token, sizeof whole.token, "%032x", number);
+    worker_note_print(&whole, text);
+    snprintf(directory, sizeof directory, "%s/workers", home);
+    worker_note_write(open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC), whole.token, text);
+}
+
 /* A worker: the leader of a session. Returns when it says that it has started. */
-static pid_t start_worker(void (*run)(void), uint64_t kill_timeout_ms, bool treekill) {
-    char name[] = "app";
-    struct survivor survivor = {
-        .kill_timeout_ms = kill_timeout_ms, .treekill = treekill, .name = name};
+static pid_t start_noted(void (*run)(void), const struct worker_note *note) {
     sigset_t started;
     sigset_t before;
     int number;
@@ -139,21 +163,30 @@ static pid_t start_worker(void (*run)(void), uint64_t kill_timeout_ms, bool tree
     if (pid == 0) {
         sigprocmask(SIG_SETMASK, &before, NULL);
         setsid();
+        leave_note(worker_count, note);
         run();
         _exit(0);
     }
     sigwait(&started, &number);
     sigprocmask(SIG_SETMASK, &before, NULL);
-    survivor.pid = pid;
-    assert_int_equal(survivor_note(home, &survivor), 0);
     workers[worker_count++] = pid;
     return pid;
 }
 
-static void start_ending(void) {
+static pid_t start_worker(void (*run)(void), uint64_t kill_timeout_ms, bool treekill) {
+    return start_noted(
+        run, &(struct worker_note){.kill_timeout_ms = kill_timeout_ms, .treekill = treekill});
+}
+
+static void start_sparing(void) {
     assert_int_equal(survivors_find(&survivors, home), 0);
     assert_int_equal(survivors_end_start(&ending, &loop, home, &survivors, on_done, &ending), 0);
     assert_false(done); /* always later */
+}
+
+static void start_ending(void) {
+    start_sparing();
+    survivors_end_rest(&ending);
 }
 
 static void stop(void) {
@@ -161,11 +194,8 @@ static void stop(void) {
     LOOP_UNTIL(closed);
 }
 
-static bool has_record(pid_t pid) {
-    char path[128];
-
-    snprintf(path, sizeof path, "%s/workers/%d", home, (int)pid);
-    return access(path, F_OK) == 0;
+static bool has_note(unsigned number) {
+    return access(path_of(number), F_OK) == 0;
 }
 
 static int status_of(pid_t pid) {
@@ -195,7 +225,7 @@ static void test_they_are_asked_once_and_waited_for(void **state) {
     assert_int_equal(shared->interrupts, 3);
     for (int i = 0; i < 3; i++) {
         assert_int_equal(status_of(pids[i]), 0); /* by itself */
-        assert_false(has_record(pids[i]));
+        assert_false(has_note((unsigned)i));
     }
     stop();
 }
@@ -208,14 +238,14 @@ static void test_who_does_not_hear_is_killed(void **state) {
     LOOP_UNTIL(done);
     assert_int_equal(failed, 0);
     assert_int_equal(WTERMSIG(status_of(pid)), SIGKILL);
-    assert_false(has_record(pid));
+    assert_false(has_note(0));
     stop();
 }
 
 static bool lives(pid_t pid) {
     uint64_t started;
 
-    return survivor_started(pid, &started) == 0;
+    return worker_note_started(pid, &started) == 0;
 }
 
 /* The shell ends at the signal; what it ran is not cut off. */
@@ -226,7 +256,9 @@ static void test_the_rest_of_the_session_may_finish(void **state) {
     start_ending();
     LOOP_UNTIL(!lives(pid));
     assert_true(lives(shared->member));
+    LOOP_UNTIL(shared->interrupts > 0);
     assert_false(done);
+    shared->may_end = true;
     LOOP_UNTIL(done);
     assert_false(lives(shared->member));
     assert_int_equal(shared->interrupts, 1);
@@ -266,11 +298,59 @@ static void test_a_stranger_of_that_number_is_left_alone(void **state) {
     assert_int_equal(survivors_find(&survivors, home), 0);
     survivors.items[0].started--;
     assert_int_equal(survivors_end_start(&ending, &loop, home, &survivors, on_done, &ending), 0);
+    survivors_end_rest(&ending);
     LOOP_UNTIL(done);
     assert_int_equal(failed, 0);
     assert_true(lives(pid));
     assert_int_equal(shared->interrupts, 0);
-    assert_false(has_record(pid));
+    assert_false(has_note(0));
+    stop();
+}
+
+/* Whoever listens by itself makes room for its successor, the others serve until that does. */
+static void test_the_others_are_spared_until_they_may_end(void **state) {
+    pid_t spared = start_worker(polite, 60000, true);
+    pid_t listens = start_noted(
+        polite, &(struct worker_note){.kill_timeout_ms = 60000, .treekill = true, .listens = true});
+
+    (void)state;
+    start_sparing();
+    LOOP_UNTIL(!lives(listens));
+    loop_run(200);
+    assert_true(lives(spared));
+    assert_int_equal(shared->interrupts, 1);
+    assert_false(done);
+    assert_true(has_note(0));
+    survivors_end_rest(&ending);
+    survivors_end_rest(&ending);
+    LOOP_UNTIL(done);
+    assert_int_equal(status_of(spared), 0);
+    assert_int_equal(shared->interrupts, 2);
+    stop();
+}
+
+/* One that fills its pipe, which nobody reads, and cannot hear before it has written all. */
+static void talker(void) {
+    static const char bytes[200000];
+    int ends[2];
+
+    assert_int_equal(pipe(ends), 0);
+    dup2(ends[1], STDOUT_FILENO);
+    signal(SIGINT, SIG_IGN);
+    kill(getppid(), SIGUSR1);
+    if (write(STDOUT_FILENO, bytes, sizeof bytes) == sizeof bytes)
+        _exit(7);
+    _exit(1);
+}
+
+static void test_what_they_print_is_read(void **state) {
+    pid_t pid = start_worker(talker, 60000, true);
+
+    (void)state;
+    start_sparing();
+    LOOP_UNTIL(!lives(pid));
+    assert_int_equal(WEXITSTATUS(status_of(pid)), 7);
+    LOOP_UNTIL(done);
     stop();
 }
 
@@ -284,7 +364,7 @@ static void test_closed_before_the_end(void **state) {
     stop();
     assert_false(done);
     assert_true(lives(pid));
-    assert_true(has_record(pid)); /* for the next daemon */
+    assert_true(has_note(0)); /* for the next daemon */
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
@@ -298,6 +378,8 @@ int main(void) {
         TEST(the_rest_of_the_session_is_killed),
         TEST(without_treekill_only_the_worker_is_ended),
         TEST(a_stranger_of_that_number_is_left_alone),
+        TEST(the_others_are_spared_until_they_may_end),
+        TEST(what_they_print_is_read),
         TEST(closed_before_the_end),
     };
 

@@ -24,6 +24,7 @@ PRELOAD_MAY = PROTOCOL | {"ipc/shared_bind.h"}
 FILES = {
     "worker/worker.c": {"baton/worker.h"} | PROTOCOL,
     **{f"worker/{name}": PRELOAD_MAY for name in PRELOAD},
+    "cli/daemon_start.c": {"base", "config", "http", "policy"} | PROTOCOL,
     "main.c": {"base", "cli", "daemon", "master", "worker"},
 }
 

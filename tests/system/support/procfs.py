@@ -35,6 +35,18 @@ def parent(pid):
     return int(fields[1]) if fields else 0
 
 
+def tracer(pid):
+    """The pid of whoever traces it, or 0."""
+    status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return int(re.search(r"^TracerPid:\s*(\d+)", status, re.M).group(1))
+
+
+def session(pid):
+    """The session that it is in, 0 when it is gone."""
+    fields = _stat(pid)
+    return int(fields[3]) if fields else 0
+
+
 def in_sessions(sessions):
     """The pids of all living processes of these sessions."""
     stats = ((pid, _stat(pid)) for pid in _all_pids())

@@ -48,7 +48,7 @@ static void test_a_unit(void **state) {
         "\nEnvironment=\"BATON_HOME=/home/web/.baton\"\n",
         "\nEnvironment=\"PATH=/usr/local/bin:/usr/bin\"\n",
         "\nRestart=on-failure\n",
-        "\nKillMode=mixed\n",
+        "\nKillMode=process\n",
         "\nLimitNOFILE=",
         "\nWantedBy=multi-user.target\n",
     };

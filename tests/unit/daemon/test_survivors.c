@@ -10,7 +10,9 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -19,6 +21,44 @@
 static char home[] = "/tmp/baton-survivors-XXXXXX";
 static pid_t worker;
 
+#define TOKEN "00112233445566778899aabbccddeeff"
+
+static const char *note_path(const char *token) {
+    static char path[128];
+
+    snprintf(path, sizeof path, "%s/workers/%s", home, token);
+    return path;
+}
+
+/* Leaves a note of itself. */
+static void work(void) {
+    struct worker_note note = {
+        .kill_timeout_ms = 1600, .treekill = true, .listens = true, .token = TOKEN};
+    char text[WORKER_NOTE_MAX];
+    char path[128];
+
+    worker_note_boot(note.boot);
+    worker_note_print(&note, text);
+    snprintf(path, sizeof path, "%s/workers", home);
+    worker_note_write(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), TOKEN, text);
+    kill(getppid(), SIGUSR1);
+    for (;;)
+        pause();
+}
+
+static int start_worker(void) {
+    sigset_t noted;
+    int number;
+
+    sigemptyset(&noted);
+    sigaddset(&noted, SIGUSR1);
+    sigprocmask(SIG_BLOCK, &noted, NULL);
+    worker = fork();
+    if (worker == 0)
+        work();
+    return worker < 0 || sigwait(&noted, &number) != 0 ? -1 : 0;
+}
+
 static int set_up(void **state) {
     char error[HOME_ERROR_MAX];
 
@@ -26,11 +66,7 @@ static int set_up(void **state) {
     strcpy(home + strlen(home) - 6, "XXXXXX");
     if (!mkdtemp(home) || home_create(home, error) < 0)
         return -1;
-    worker = fork();
-    if (worker == 0)
-        for (;;)
-            pause();
-    return worker < 0 ? -1 : 0;
+    return start_worker();
 }
 
 static void end_worker(void) {
@@ -50,13 +86,6 @@ static int tear_down(void **state) {
     return system(command); /* the name is mkdtemp's */
 }
 
-static const char *record_of(pid_t pid) {
-    static char path[128];
-
-    snprintf(path, sizeof path, "%s/workers/%d", home, (int)pid);
-    return path;
-}
-
 static void put(const char *name, const void *bytes, size_t length) {
     char path[128];
     FILE *file;
@@ -66,14 +95,6 @@ static void put(const char *name, const void *bytes, size_t length) {
     assert_non_null(file);
     assert_int_equal(fwrite(bytes, 1, length, file), length);
     fclose(file);
-}
-
-static void note(void) {
-    char name[] = "a b\nc";
-    struct survivor survivor = {
-        .pid = worker, .kill_timeout_ms = 1600, .treekill = true, .id = 7, .name = name};
-
-    assert_int_equal(survivor_note(home, &survivor), 0);
 }
 
 static size_t count(void) {
@@ -86,95 +107,130 @@ static size_t count(void) {
     return found;
 }
 
-/* The record of the living worker, changed. */
-static void put_record(uint64_t later, const char *boot, pid_t pid) {
-    char text[SURVIVOR_TEXT_MAX];
-    struct survivors survivors;
-    struct survivor changed;
-    char name[16];
+/* The note of the living worker, with another number, tick or boot. */
+static void put_note(pid_t pid, uint64_t started, const char *boot) {
+    struct worker_note note = {.token = TOKEN};
+    char text[WORKER_NOTE_MAX + 256];
+    size_t length;
 
-    note();
-    assert_int_equal(survivors_find(&survivors, home), 0);
-    assert_int_equal(survivors.count, 1);
-    changed = survivors.items[0];
-    changed.started += later;
-    changed.pid = pid;
+    worker_note_boot(note.boot);
     if (boot)
-        snprintf(changed.boot, sizeof changed.boot, "%s", boot);
-    assert_int_equal(survivor_print(&changed, text), 0);
-    survivors_clear(&survivors);
-    snprintf(name, sizeof name, "%d", (int)worker);
-    put(name, text, strlen(text));
+        snprintf(note.boot, sizeof note.boot, "%s", boot);
+    worker_note_print(&note, text);
+    length = strlen(text);
+    snprintf(text + length, sizeof text - length,
+             "%d (a) b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %llu 0", (int)pid,
+             (unsigned long long)started);
+    put(TOKEN, text, strlen(text));
+}
+
+static bool has_note(void) {
+    return access(note_path(TOKEN), F_OK) == 0;
 }
 
 static void test_a_living_worker_is_found(void **state) {
     struct survivors survivors;
 
     (void)state;
-    assert_int_equal(count(), 0);
-    note();
     assert_int_equal(survivors_find(&survivors, home), 0);
     assert_int_equal(survivors.count, 1);
     assert_int_equal(survivors.items[0].pid, worker);
     assert_int_equal(survivors.items[0].kill_timeout_ms, 1600);
-    assert_int_equal(survivors.items[0].id, 7);
     assert_true(survivors.items[0].treekill);
-    assert_string_equal(survivors.items[0].name, "a b\nc");
+    assert_true(survivors.items[0].listens);
     survivors_clear(&survivors);
-    assert_int_equal(count(), 1); /* until it is forgotten */
-    survivor_forget(home, worker);
+    assert_int_equal(count(), 1); /* until its note is removed */
+    assert_int_equal(unlink(note_path(TOKEN)), 0);
     assert_int_equal(count(), 0);
-    survivor_forget(home, worker);
 }
 
 static void test_a_worker_that_has_ended_is_not(void **state) {
-    pid_t pid = worker;
-
     (void)state;
-    note();
     kill(worker, SIGKILL);
     waitid(P_PID, (id_t)worker, NULL, WEXITED | WNOWAIT);
     assert_int_equal(count(), 0); /* a zombie */
-    assert_int_equal(access(record_of(pid), F_OK), -1);
-    end_worker();
-    assert_int_equal(survivor_note(home, &(struct survivor){.pid = pid}), UV_ESRCH);
+    assert_false(has_note());
 }
 
-/* The number is there, but not the process: one tick more, another boot, another number within. */
+/* The number is there, but not the process. */
 static void test_a_number_that_is_anothers_now_is_not(void **state) {
+    uint64_t started = 0;
+
     (void)state;
-    put_record(0, NULL, worker);
+    assert_int_equal(worker_note_started(worker, &started), 0);
+    put_note(worker, started, NULL);
     assert_int_equal(count(), 1);
-    put_record(1, NULL, worker);
+    put_note(worker, started + 1, NULL);
     assert_int_equal(count(), 0);
-    assert_int_equal(access(record_of(worker), F_OK), -1);
-    put_record(0, "00000000-0000-0000-0000-000000000000", worker);
+    assert_false(has_note());
+    put_note(worker, started, "00000000-0000-0000-0000-000000000000");
     assert_int_equal(count(), 0);
-    put_record(0, NULL, getpid());
+    assert_false(has_note());
+    put_note(1, started, NULL);
     assert_int_equal(count(), 0);
-    assert_int_equal(kill(worker, 0), 0);
+}
+
+/* In a process with the token in its environment. */
+static pid_t start_with_token(const char *variable) {
+    char first[] = "A=1";
+    char second[80];
+    char *const environment[] = {first, second, NULL};
+    pid_t pid;
+
+    snprintf(second, sizeof second, "%s", variable);
+    pid = vfork();
+    if (pid == 0) {
+        setsid();
+        execle("/bin/sleep", "sleep", "1000", NULL, environment);
+        _exit(127);
+    }
+    assert_true(pid > 0);
+    return pid;
+}
+
+static void end_process(pid_t pid) {
+    kill(pid, SIGKILL);
+    waitpid(pid, NULL, 0);
+}
+
+/* Also when the worker itself has ended. */
+static void test_what_it_has_started_is_found(void **state) {
+    pid_t own = start_with_token("BATON_TOKEN=" TOKEN);
+    pid_t anothers = start_with_token("BATON_TOKEN=00112233445566778899aabbccddeef0");
+    pid_t not_its = start_with_token("X_BATON_TOKEN=" TOKEN);
+    struct survivors survivors;
+
+    (void)state;
+    assert_int_equal(count(), 2);
+    end_worker();
+    assert_int_equal(survivors_find(&survivors, home), 0);
+    assert_int_equal(survivors.count, 1);
+    assert_int_equal(survivors.items[0].pid, own);
+    assert_int_equal(survivors.items[0].kill_timeout_ms, 1600);
+    survivors_clear(&survivors);
+    assert_true(has_note());
+    end_process(own);
+    assert_int_equal(count(), 0);
+    assert_false(has_note());
+    end_process(anothers);
+    end_process(not_its);
 }
 
 static void test_rubbish_is_removed(void **state) {
     char bytes[10000];
-    char name[16];
 
     (void)state;
-    snprintf(name, sizeof name, "%d", (int)worker);
-    put(name, "", 0);
+    put(TOKEN, "", 0);
     assert_int_equal(count(), 0);
-    assert_int_equal(access(record_of(worker), F_OK), -1);
+    assert_false(has_note());
     memset(bytes, 0xff, sizeof bytes);
-    put(name, bytes, sizeof bytes);
+    put(TOKEN, bytes, sizeof bytes);
     assert_int_equal(count(), 0);
-    put("1", "1 1 x 1 1 1 init", 16);
-    put("99999999999999999999", "x", 1);
     put("README", "x", 1); /* whatever else is there stays */
     assert_int_equal(count(), 0);
-    assert_int_equal(symlink("/dev/zero", record_of(worker)), 0);
+    assert_int_equal(symlink("/dev/zero", note_path(TOKEN)), 0);
     assert_int_equal(count(), 0);
-    snprintf(bytes, sizeof bytes, "%s/workers/README", home);
-    assert_int_equal(access(bytes, F_OK), 0);
+    assert_int_equal(access(note_path("README"), F_OK), 0);
 }
 
 static void test_there_is_no_such_home(void **state) {
@@ -186,39 +242,6 @@ static void test_there_is_no_such_home(void **state) {
     survivors_clear(&survivors);
 }
 
-static void test_records(void **state) {
-    static const char *const wrong[] = {
-        "",
-        "x",
-        "12",
-        "12 5 boot 1600 1",
-        "12 5 boot 1600 1 7",
-        "12 5 boot 1600 2 7 name",
-        "1 5 boot 1600 1 7 name",
-        "-5 5 boot 1600 1 7 name",
-        "12 5 0123456789012345678901234567890123456789 1600 1 7 name",
-    };
-    struct survivor survivor = {.pid = 0};
-    char text[SURVIVOR_TEXT_MAX];
-    char name[SURVIVOR_TEXT_MAX];
-
-    (void)state;
-    assert_int_equal(survivor_parse(&survivor, "12 5 boot 1600 1 7 a name"), 0);
-    assert_int_equal(survivor.pid, 12);
-    assert_int_equal(survivor.started, 5);
-    assert_string_equal(survivor.boot, "boot");
-    assert_string_equal(survivor.name, "a name");
-    assert_int_equal(survivor_print(&survivor, text), 0);
-    assert_string_equal(text, "12 5 boot 1600 1 7 a name");
-    free(survivor.name);
-    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
-        assert_int_equal(survivor_parse(&survivor, wrong[i]), UV_EINVAL);
-    memset(name, 'x', sizeof name);
-    name[sizeof name - 1] = '\0';
-    survivor.name = name;
-    assert_int_equal(survivor_print(&survivor, text), UV_EINVAL);
-}
-
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
 int main(void) {
@@ -226,9 +249,9 @@ int main(void) {
         TEST(a_living_worker_is_found),
         TEST(a_worker_that_has_ended_is_not),
         TEST(a_number_that_is_anothers_now_is_not),
+        TEST(what_it_has_started_is_found),
         TEST(rubbish_is_removed),
         TEST(there_is_no_such_home),
-        cmocka_unit_test(test_records),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
