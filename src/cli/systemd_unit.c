@@ -85,6 +85,7 @@ int systemd_unit_print(const struct systemd_unit *unit, struct buffer *buffer) {
         return result;
     return buffer_print(buffer, "Restart=on-failure\n"
                                 "KillMode=process\n"
+                                "Delegate=yes\n"
                                 "LimitNOFILE=65536:1048576\n"
                                 "\n"
                                 "[Install]\n"

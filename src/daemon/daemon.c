@@ -268,14 +268,19 @@ static void on_survivors_ended(void *owner, size_t failed) {
         log_warning("%zu processes of the daemon before this one could not be ended", failed);
     daemon->ending_survivors = false;
     survivors_end_close(&daemon->survivors_end, NULL);
+    host_sweep_groups(&daemon->host);
 }
 
 /* They serve whoever has connected until the apps serve again. */
 static void end_survivors(struct daemon *daemon) {
     struct survivors survivors;
 
-    if (survivors_find(&survivors, daemon->home) < 0 || survivors.count == 0)
+    if (survivors_find(&survivors, daemon->home) < 0)
         return;
+    if (survivors.count == 0) {
+        host_sweep_groups(&daemon->host);
+        return;
+    }
     log_info("%zu processes of the daemon before this one are ended when the apps serve",
              survivors.count);
     daemon->ending_survivors =

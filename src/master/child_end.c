@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "master/address.h"
+#include "master/cgroup.h"
 #include "master/child.h"
 #include "master/child_internal.h"
 #include "master/dispatcher.h"
@@ -160,7 +161,11 @@ static bool signal_orphans(const struct child *child, int number) {
     if (!ends_groups(child))
         return found;
     child_print_token(child, token);
-    return orphans_signal(&whose, number) > 0 || found;
+    whose.grouped = child->host->cgroup >= 0;
+    found = orphans_signal(&whose, number) > 0 || found;
+    if (whose.grouped && number == SIGKILL)
+        cgroup_kill(child->host->cgroup, token);
+    return found || (whose.grouped && cgroup_populated(child->host->cgroup, token));
 }
 
 /* Until the last of them has ended, by SIGKILL if need be. */

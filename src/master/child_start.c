@@ -1,5 +1,7 @@
 /* The start of a worker process: its descriptors, environment and handles. */
 #include "base/clock.h"
+#include "base/log.h"
+#include "master/cgroup.h"
 #include "master/child.h"
 #include "master/child_internal.h"
 #include "master/environment.h"
@@ -153,6 +155,28 @@ static unsigned keep_ends(const struct child *child, int kept[SPAWN_KEPT_MAX]) {
     return count;
 }
 
+/* Its own group, which it enters by the descriptor; -1: it has none. Without it, it is only less
+ * certain that all ends with it. */
+static int create_group(const struct child *child, const char *token) {
+    int group = -1;
+
+    if (child->host->cgroup >= 0 && child->settings->treekill)
+        group = cgroup_create(child->host->cgroup, token);
+    return group < 0 ? -1 : group;
+}
+
+/* By what a daemon finds it again, and all that it starts. */
+static void leave_traces(const struct child *child, const char *token, char note[WORKER_NOTE_MAX],
+                         struct spawn_options *program) {
+    program->cgroup = create_group(child, token);
+    if (child->host->notes < 0)
+        return;
+    print_note(child, token, note);
+    program->note_directory = child->host->notes;
+    program->note_token = token;
+    program->note_text = note;
+}
+
 static int run_program(struct child *child, const struct child_options *options,
                        const struct start_descriptors *descriptors) {
     const struct settings *settings = options->settings;
@@ -187,15 +211,10 @@ static int run_program(struct child *child, const struct child_options *options,
     program.kept_count = keep_ends(child, program.kept);
     child->uid = options->identity->uid;
     child_print_token(child, token);
-    if (child->host->notes >= 0) {
-        print_note(child, token, note);
-        program.note_directory = child->host->notes;
-        program.note_token = token;
-        program.note_text = note;
-    }
+    leave_traces(child, token, note, &program);
     result = environment_create(&environment, &wanted);
     if (result < 0)
-        return result;
+        goto done;
     if (options->inherits) {
         program.channel = options->inherits->descriptor;
         program.pid_text = find_pid_text(&environment);
@@ -208,16 +227,21 @@ static int run_program(struct child *child, const struct child_options *options,
     result = command ? spawn(&program, &child->pid) : UV_ENOMEM;
     free(command);
     text_list_clear(&environment);
+done:
+    if (program.cgroup >= 0)
+        close(program.cgroup);
     return result == 0 && notification >= 0 ? supervise(child, notification) : result;
 }
 
 /* Not before all that it has left behind has ended, too; or it could not be started. */
-static void remove_note(const struct child *child) {
+static void remove_traces(const struct child *child) {
     char token[WORKER_NOTE_TOKEN_MAX];
 
     child_print_token(child, token);
     if (child->host->notes >= 0)
         worker_note_remove(child->host->notes, token);
+    if (child->host->cgroup >= 0)
+        cgroup_remove(child->host->cgroup, token);
 }
 
 void child_handle_closed(void *owner) {
@@ -225,7 +249,7 @@ void child_handle_closed(void *owner) {
 
     if (--child->open_handles > 0)
         return;
-    remove_note(child);
+    remove_traces(child);
     settings_unref(child->settings);
     host_worker_ended(child->host);
     free(child);

@@ -2,7 +2,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "ipc/native_token.h"
 #include "master/app.h"
+#include "master/cgroup.h"
 #include "master/native_worker.h"
 #include "master/preload_library.h"
 
@@ -41,6 +43,17 @@ static void on_request(void *owner, struct worker_request *request, struct worke
         return;
     }
     native_worker_request(child, request, reply);
+}
+
+static bool is_known(void *owner, const char *text) {
+    uint8_t token[NATIVE_TOKEN_SIZE];
+
+    return native_token_parse(text, token) && find_token(owner, token);
+}
+
+void host_sweep_groups(struct host *host) {
+    if (host->cgroup >= 0)
+        cgroup_sweep(host->cgroup, is_known, host);
 }
 
 bool host_is_worker(const struct host *host, pid_t pid) {
@@ -136,6 +149,8 @@ static void close_files(struct host *host) {
     close(host->null_input);
     if (host->notes >= 0)
         close(host->notes);
+    if (host->cgroup >= 0)
+        close(host->cgroup);
 }
 
 /* What the last worker has left behind is waited for until now. */
@@ -201,6 +216,9 @@ int host_start(struct host *host, const struct host_options *options) {
     host->null_input = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (host->null_input < 0)
         return uv_translate_sys_error(errno);
+    host->cgroup = -1;
+    if (options->end_groups)
+        cgroup_open(&host->cgroup);
     result = open_notes(host);
     if (result == 0)
         result = reaper_start(&host->reaper, host->loop, on_exit, host);

@@ -79,6 +79,7 @@ struct host {
     int null_input;
     int notes; /* the directory; -1: none */
     char boot[WORKER_NOTE_BOOT_MAX];
+    int cgroup; /* the directory in which workers have theirs, with end_groups; -1: none */
     char library[PATH_MAX];
     enum host_part library_part;
     uv_timer_t tick; /* runs while there are workers */
@@ -115,6 +116,10 @@ int host_library(struct host *host, const char **ret_path, char error[SETTINGS_E
 /* A worker's record has come, or is gone: the tick runs while there are some. */
 void host_worker_started(struct host *host);
 void host_worker_ended(struct host *host);
+
+/* Kills what is left in the control groups of workers that are not ours: of a daemon before us. To
+ * be called when those workers have ended. */
+void host_sweep_groups(struct host *host);
 
 /* Whether a process is the one of a worker that has not ended. */
 bool host_is_worker(const struct host *host, pid_t pid);

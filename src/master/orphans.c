@@ -1,6 +1,7 @@
 #include "master/orphans.h"
 
 #include "ipc/native_protocol.h"
+#include "master/cgroup.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -73,7 +74,8 @@ static bool has_token(pid_t pid, const char *token) {
 static bool is_left_behind(const struct orphans_of *whose, pid_t pid) {
     if (whose->is_worker(whose->owner, pid) || getpgid(pid) == whose->session)
         return false;
-    return (whose->session > 0 && getsid(pid) == whose->session) || has_token(pid, whose->token);
+    return (whose->session > 0 && getsid(pid) == whose->session) ||
+           (whose->grouped && cgroup_has(pid, whose->token)) || has_token(pid, whose->token);
 }
 
 /* Its number is nobody else's before we reap it. */

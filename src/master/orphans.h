@@ -19,6 +19,7 @@
 struct orphans_of {
     pid_t session;     /* the worker's number, or 0 when that is another's by now */
     const char *token; /* hexadecimal */
+    bool grouped;      /* it had a control group (cgroup.h) */
     bool (*is_worker)(void *owner, pid_t pid); /* a child of ours that is none */
     void *owner;
 };

@@ -1,5 +1,6 @@
 #include "master/spawn.h"
 
+#include "master/cgroup.h"
 #include "master/seccomp_filter.h"
 #include "master/worker_note.h"
 
@@ -107,6 +108,11 @@ static int become_worker(const struct spawn_options *options, const sigset_t *ma
 
     if (error)
         return error;
+    if (options->cgroup >= 0) {
+        error = cgroup_enter(options->cgroup);
+        if (error)
+            return error;
+    }
     setsid();
     if (options->note_token)
         worker_note_write(options->note_directory, options->note_token, options->note_text);

@@ -30,6 +30,7 @@ struct spawn_options {
     int note_directory;     /* where the worker notes itself (worker_note.h), … */
     const char *note_token; /* … by this name; NULL: nowhere */
     const char *note_text;
+    int cgroup;     /* what it enters at first (cgroup.h); -1: it stays in ours */
     char *pid_text; /* where the environment wants the worker's process number, in decimal, with
                        room for 11 characters, blank; or NULL */
     struct rlimit descriptors;

@@ -63,6 +63,7 @@ static char *const environment[] = {one, empty, NULL};
 
 static struct spawn_options defaults(void) {
     struct spawn_options options = {.arguments = arguments,
+                                    .cgroup = -1,
                                     .environment = environment,
                                     .input = null,
                                     .output = ends[1],

@@ -1,6 +1,7 @@
 """Everything that a worker has started ends with it, however it went away; and what becomes of the
 workers when it is the daemon that dies."""
 import os
+import pathlib
 import shutil
 import signal
 import subprocess
@@ -316,3 +317,61 @@ require('http').createServer((q, r) => r.end('{}')).listen(process.env.PORT);"""
     home.cli("scale", "a", "4").ok()
     home.wait_status("a", "online", 4)
     assert numbers() == [*three, (3, 5003)]
+
+
+# In a control group of its own, as under systemd with Delegate=yes.
+
+@pytest.fixture
+def group(home):
+    """A delegated group in which the daemon is."""
+    mounts = [line.split() for line in pathlib.Path("/proc/self/mounts").read_text().splitlines()]
+    own = [line[3:] for line in pathlib.Path("/proc/self/cgroup").read_text().splitlines()
+           if line.startswith("0::")]
+    roots = [mount[1] for mount in mounts if mount[2] == "cgroup2"]
+    if not own or not roots:
+        pytest.skip("there is no cgroup of version 2")
+    path = pathlib.Path(roots[0] + own[0]) / f"bt-{os.getpid()}"
+    try:
+        path.mkdir()
+        os.setxattr(path, "user.delegate", b"1")
+        enter = f"echo $$ > {path}/cgroup.procs && exec \"$@\""
+        subprocess.run(["sh", "-c", enter, "-", *home.command, "resurrect"], check=True,
+                       cwd=home.work, env=home.environment, stdout=subprocess.DEVNULL)
+    except (OSError, subprocess.CalledProcessError):
+        shutil.rmtree(path, ignore_errors=True)
+        pytest.skip("no group can be made and entered here")
+    yield path
+    home.end_daemon()
+    until(lambda: not list(path.glob("baton-*")), 10, lambda: list(path.iterdir()))
+    path.rmdir()
+
+
+def start_hidden(home, port):
+    """A worker with a process in the background that no environment and no session tells of."""
+    home.write("app.py", PYTHON)
+    shutil.copy(APPS / "background.py", home.work)
+    home.start("app.py", "-n", "a", "-i", "1", "--kill-timeout", "400", "--", "env", "-u",
+               "BATON_TOKEN", "python3", "background.py", port=port)
+    until(lambda: background(home), 10, lambda: home.leftovers())
+    return background(home)
+
+
+def test_nothing_leaves_its_group(home, group, port):
+    hidden = start_hidden(home, port)
+    assert len(list(group.glob("baton-*"))) == 1
+    home.cli("delete", "a").ok()
+    assert not any(map(procfs.alive, hidden))
+    assert not list(group.glob("baton-*"))
+
+
+def test_the_next_daemon_sweeps_the_groups(home, group, port):
+    hidden = start_hidden(home, port)
+    kill_daemon(home)
+    for pid in home.leftovers():
+        if pid not in hidden:
+            kill(pid)
+    subprocess.run(["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec \"$@\"", "-",
+                    *home.command, "resurrect"], check=True, cwd=home.work, env=home.environment,
+                   stdout=subprocess.DEVNULL)
+    gone(hidden)
+    home.wait_status("a", "online", 1)

@@ -49,6 +49,7 @@ static void test_a_unit(void **state) {
         "\nEnvironment=\"PATH=/usr/local/bin:/usr/bin\"\n",
         "\nRestart=on-failure\n",
         "\nKillMode=process\n",
+        "\nDelegate=yes\n",
         "\nLimitNOFILE=",
         "\nWantedBy=multi-user.target\n",
     };
