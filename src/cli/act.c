@@ -1,7 +1,9 @@
 #include "cli/act.h"
 
 #include "cli/action.h"
+#include "cli/app_options.h"
 #include "cli/apps.h"
+#include "cli/commands.h"
 #include "cli/file_flags.h"
 #include "cli/message.h"
 #include "cli/records.h"
@@ -44,6 +46,85 @@ static void announce(const struct cli_call *call, const struct cli_targets *targ
     cli_say(call, "Applying action %s on app [%s](ids: %s)", act->word, words, ids);
 }
 
+/* How many of the processes belong to this app. */
+static size_t count_of(const json_t *processes, const char *name) {
+    const json_t *process;
+    size_t count = 0;
+    size_t index;
+
+    json_array_foreach(processes, index, process) {
+        count += strcmp(draw_member_text(process, "name", ""), name) == 0;
+    }
+    return count;
+}
+
+/* The names of processes, each once. */
+static json_t *names_of(const json_t *processes) {
+    json_t *names = json_object();
+    const json_t *process;
+    size_t index;
+
+    json_array_foreach(processes, index, process) {
+        json_object_set_new(names, draw_member_text(process, "name", ""), json_true());
+    }
+    return names;
+}
+
+/* -i of what runs already. */
+static int scale(struct cli_client *client, const json_t *processes) {
+    const struct cli_call *call = client->call;
+    uint32_t count = cli_apps_instances(call);
+    json_t *names = names_of(processes);
+    const char *name;
+    json_t *ignored;
+    int code = 0;
+
+    json_object_foreach(names, name, ignored) {
+        if (code == 0 && count > 0 && count_of(processes, name) != count)
+            code = cli_action_post(
+                client, "/v1/actions/scale",
+                json_pack("{s:[s], s:I}", "targets", name, "instances", (json_int_t)count), NULL);
+    }
+    json_decref(names);
+    return code;
+}
+
+/* `--watch` alone turns it round, as PM2 has it: of several apps the first decides. */
+static void turn_watch(const struct cli_call *call, struct cli_client *client,
+                       const struct cli_targets *targets, json_t *app) {
+    const json_t *first;
+    json_t *processes;
+
+    if (!json_is_true(json_object_get(call->flags.app, "watch")) ||
+        cli_client_processes(client, targets->names, &processes) < 0)
+        return;
+    first = json_object_get(json_array_get(processes, 0), "pm2_env");
+    if (first && !json_is_false(json_object_get(first, "watch")))
+        json_object_set_new(app, "watch", json_false());
+    json_decref(processes);
+}
+
+json_t *cli_act_changes(struct cli_client *client, const struct cli_targets *targets) {
+    const struct cli_call *call = client->call;
+    json_t *extra = json_object();
+    json_t *app = cli_apps_flags(call, false);
+
+    if (!extra || !app) {
+        json_decref(extra);
+        json_decref(app);
+        return NULL;
+    }
+    if (call->command == &command_restart)
+        turn_watch(call, client, targets, app);
+    json_object_del(app, "instances"); /* their number is cli_act_scale()'s */
+    if (call->flags.update_env)
+        json_object_set_new(extra, "env", cli_environment());
+    if (json_object_size(app) > 0)
+        json_object_set(extra, "app", app);
+    json_decref(app);
+    return extra;
+}
+
 int cli_act(struct cli_client *client, const struct cli_targets *targets, const struct cli_act *act,
             json_t *extra) {
     json_t *processes;
@@ -62,24 +143,14 @@ int cli_act(struct cli_client *client, const struct cli_targets *targets, const 
     code = cli_action_post(client, act->target, body, &answer);
     if (answer)
         cli_action_show_done(client->call, processes, answer);
+    if (code == 0 && extra)
+        code = scale(client, json_object_get(answer, "processes"));
     json_decref(processes);
     json_decref(answer);
     return code;
 }
 
 /* --- apps of process files --- */
-
-/* How many of the answer's processes belong to this app. */
-static size_t count_of(const json_t *processes, const char *name) {
-    const json_t *process;
-    size_t count = 0;
-    size_t index;
-
-    json_array_foreach(processes, index, process) {
-        count += strcmp(draw_member_text(process, "name", ""), name) == 0;
-    }
-    return count;
-}
 
 static void show_launched(const struct cli_call *call, const json_t *apps, const json_t *answer) {
     char name[CLI_APP_NAME_MAX];
@@ -130,8 +201,14 @@ done:
     return code;
 }
 
+/* `stop --watch` also ends watching. */
 static int run_stop(struct cli_call *call) {
-    return run_on_known(call, &act_stop, NULL);
+    bool ends_watching = json_object_get(call->flags.app, "watch") != NULL;
+    json_t *extra = ends_watching ? json_pack("{s:{s:b}}", "app", "watch", 0) : NULL;
+    int code = run_on_known(call, &act_stop, extra);
+
+    json_decref(extra);
+    return code;
 }
 
 static int run_delete(struct cli_call *call) {
@@ -162,21 +239,13 @@ static int run_send_signal(struct cli_call *call) {
 /* --- restart, reload: processes, and the apps of process files, which are started if need be ---
  */
 
-static json_t *new_environment(const struct cli_call *call) {
-    json_t *extra = json_object();
-
-    if (extra && call->flags.update_env)
-        json_object_set_new(extra, "env", cli_environment());
-    return extra;
-}
-
 static int act_on_both(struct cli_client *client, const struct cli_targets *targets,
                        const struct cli_act *act, const char *known) {
     const struct cli_call *call = client->call;
     int code = 0;
 
     if (json_array_size(targets->names) > 0) {
-        json_t *extra = new_environment(call);
+        json_t *extra = cli_act_changes(client, targets);
 
         if (call->context->dialect->pm2 && !call->flags.update_env && !call->flags.silent)
             puts("Use --update-env to update environment variables");
@@ -216,14 +285,15 @@ static int run_reload(struct cli_call *call) {
 }
 
 static const struct cli_option *const file_tables[] = {cli_file_options, NULL};
-static const struct cli_option *const update_tables[] = {cli_file_options, cli_update_env_options,
-                                                         cli_force_options, NULL};
+static const struct cli_option *const stop_tables[] = {cli_file_options, cli_watch_options, NULL};
+static const struct cli_option *const update_tables[] = {
+    app_options, cli_file_options, cli_update_env_options, cli_force_options, NULL};
 
 const struct cli_command command_stop = {
     .name = "stop",
     .usage = "TARGET...",
     .summary = "let open requests end, then stop; the list keeps it",
-    .options = file_tables,
+    .options = stop_tables,
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_stop,
 };
@@ -256,37 +326,41 @@ const struct cli_command command_send_signal = {
 
 const struct cli_command command_restart = {
     .name = "restart",
-    .usage = "TARGET...",
+    .usage = "TARGET... [-- ARGUMENTS]",
     .summary = "stop and start, never more than one of an app at a time",
     .options = update_tables,
     .completes = CLI_COMPLETES_TARGETS,
+    .takes_program = true,
     .run = run_restart,
 };
 
 const struct cli_command command_reload = {
     .name = "reload",
-    .usage = "TARGET...",
+    .usage = "TARGET... [-- ARGUMENTS]",
     .summary = "the new one first, the old one ends once it is ready: no request is lost",
     .options = update_tables,
     .completes = CLI_COMPLETES_TARGETS,
+    .takes_program = true,
     .run = run_reload,
 };
 
 const struct cli_command command_start_or_restart = {
     .name = "startOrRestart",
-    .usage = "FILE",
+    .usage = "FILE [-- ARGUMENTS]",
     .summary = "start what is missing of a process file, restart what runs",
     .options = update_tables,
     .completes = CLI_COMPLETES_FILES,
+    .takes_program = true,
     .run = run_restart,
 };
 
 const struct cli_command command_start_or_reload = {
     .name = "startOrReload",
     .aliases = "startOrGracefulReload",
-    .usage = "FILE",
+    .usage = "FILE [-- ARGUMENTS]",
     .summary = "start what is missing of a process file, reload what runs",
     .options = update_tables,
     .completes = CLI_COMPLETES_FILES,
+    .takes_program = true,
     .run = run_reload,
 };

@@ -14,10 +14,15 @@ extern const struct cli_act cli_act_start;
 extern const struct cli_act cli_act_restart;
 extern const struct cli_act cli_act_reload;
 
-/* Acts on the names of `targets`; `extra` (may be NULL, borrowed) is what the body has besides. The
- * exit code. The list is not shown. */
+/* Acts on the names of `targets`; `extra` (may be NULL, borrowed) is what the body has besides.
+ * With cli_act_changes() there are also as many processes then as -i says. The exit code. The list
+ * is not shown. */
 int cli_act(struct cli_client *client, const struct cli_targets *targets, const struct cli_act *act,
             json_t *extra);
+
+/* What the flags change of the apps that are meant, for cli_act(): a new object, or NULL when
+ * memory is out. */
+json_t *cli_act_changes(struct cli_client *client, const struct cli_targets *targets);
 
 /* POST /v1/apps: starts the apps of `targets`; `known` is what is done with those that run. The
  * exit code. */

@@ -71,6 +71,19 @@ static bool has_failed(const json_t *failed, int64_t pm_id) {
     return false;
 }
 
+/* What a process is called now: by what was done it may have another name. */
+static const char *name_of(const json_t *process, const json_t *after) {
+    int64_t pm_id = draw_member_number(process, "pm_id", -1);
+    const json_t *other;
+    size_t index;
+
+    json_array_foreach(after, index, other) {
+        if (draw_member_number(other, "pm_id", -1) == pm_id)
+            process = other;
+    }
+    return draw_member_text(process, "name", "?");
+}
+
 void cli_action_show_done(const struct cli_call *call, const json_t *processes,
                           const json_t *answer) {
     const json_t *failed = json_object_get(answer, "failed");
@@ -81,7 +94,8 @@ void cli_action_show_done(const struct cli_call *call, const json_t *processes,
         int64_t pm_id = draw_member_number(process, "pm_id", -1);
 
         if (!has_failed(failed, pm_id))
-            cli_say(call, "[%s](%lld) ✓", draw_member_text(process, "name", "?"), (long long)pm_id);
+            cli_say(call, "[%s](%lld) ✓", name_of(process, json_object_get(answer, "processes")),
+                    (long long)pm_id);
     }
 }
 

@@ -6,6 +6,7 @@
 #include "config/attribute.h"
 #include "config/check.h"
 #include "config/process_file.h"
+#include "config/program.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -14,7 +15,6 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define SHELL          "/bin/bash"
 #define STANDARD_INPUT "-"
 
 extern char **environ;
@@ -70,59 +70,49 @@ static bool lists(const char *names, const char *name) {
     }
 }
 
-/* --- command lines --- */
+/* --- flags --- */
 
-/* "python3 -m http.server": words that are no file are for a shell, as PM2 has it, which becomes
- * the last command that it runs. */
-static int make_command_line(json_t *app, const char *line) {
-    char name[CLI_APP_NAME_MAX];
+/* Makes the paths that flags have given absolute: they are meant from the current directory, but
+ * those of output from --cwd, as in a process file. */
+static int resolve_paths(json_t *app, bool with_cwd) {
+    bool given = json_object_get(app, "cwd") != NULL;
+    char directory[PATH_MAX];
+    int error = getcwd(directory, sizeof directory) ? attribute_resolve_paths(app, directory)
+                                                    : uv_translate_sys_error(errno);
 
-    cli_app_name(app, name);
-    if (json_object_set_new(app, "name", json_string(name)) < 0 ||
-        json_object_set_new(app, "args", json_pack("[s, s]", "-c", line)) < 0 ||
-        json_object_set_new(app, "script", json_string(SHELL)) < 0 ||
-        json_object_set_new(app, "interpreter", json_string("none")) < 0)
-        return UV_ENOMEM;
-    return 0;
-}
-
-static bool is_command_line(const json_t *app, const char *script) {
-    const char *cwd = json_string_value(json_object_get(app, "cwd"));
-    char path[2 * PATH_MAX];
-
-    if (!strpbrk(script, " \t"))
-        return false;
-    snprintf(path, sizeof path, "%s%s%s", script[0] == '/' || !cwd ? "" : cwd,
-             script[0] == '/' || !cwd ? "" : "/", script);
-    return access(path, F_OK) < 0;
-}
-
-/* An app is only supervised unless something asks for a cluster, as PM2 has it: a program that does
- * jobs and listens nowhere is none. */
-static int choose_mode(json_t *app) {
-    static const char *const choices[] = {"exec_mode", "instances", "intercept",    "policy",
-                                          "window",    "listen",    "private_ports"};
-
-    for (size_t i = 0; i < sizeof choices / sizeof choices[0]; i++)
-        if (json_object_get(app, choices[i]))
-            return 0;
-    return json_object_set_new(app, "exec_mode", json_string("fork")) < 0 ? UV_ENOMEM : 0;
-}
-
-/* What every description gets, wherever it comes from. */
-static int complete(json_t *app, json_t *environment) {
-    const char *script = json_string_value(json_object_get(app, "script"));
-    json_t *text;
-    int error = choose_mode(app);
-
-    if (error < 0 || json_object_set(app, "environment", environment) < 0)
-        return UV_ENOMEM;
-    if (!script || !is_command_line(app, script))
-        return 0;
-    text = json_string(script); /* the app's own goes */
-    error = text ? make_command_line(app, json_string_value(text)) : UV_ENOMEM;
-    json_decref(text);
+    if (!with_cwd && !given)
+        json_object_del(app, "cwd");
     return error;
+}
+
+json_t *cli_apps_flags(const struct cli_call *call, bool with_cwd) {
+    json_t *app = json_deep_copy(call->flags.app);
+    json_t *args = json_array();
+
+    for (int i = 0; i < call->words.rest_count; i++)
+        json_array_append_new(args, json_string(call->words.rest[i]));
+    if (call->words.rest_count > 0)
+        json_object_set(app, "args", args);
+    json_decref(args);
+    if (app && resolve_paths(app, with_cwd) == 0)
+        return app;
+    json_decref(app);
+    return NULL;
+}
+
+uint32_t cli_apps_instances(const struct cli_call *call) {
+    const json_t *wanted = json_object_get(call->flags.app, "instances");
+    char error[SETTINGS_ERROR_MAX];
+    struct settings settings;
+    uint32_t count = 0;
+
+    settings_init(&settings);
+    if (wanted && attribute_apply_one(&settings, "instances", wanted, error) == 0) {
+        settings_count_instances(&settings);
+        count = settings.instances;
+    }
+    settings_clear(&settings);
+    return count;
 }
 
 /* --- process files --- */
@@ -163,6 +153,19 @@ static int parse_standard_input(json_t **ret_apps, struct text_list *warnings, c
     return result;
 }
 
+/* What the flags say goes before what the file says. */
+static int apply_flags(const struct cli_call *call, json_t *app) {
+    json_t *flags;
+    int error;
+
+    if (json_object_size(call->flags.app) == 0 && call->words.rest_count == 0)
+        return 0;
+    flags = cli_apps_flags(call, false);
+    error = flags && json_object_update(app, flags) == 0 ? 0 : UV_ENOMEM;
+    json_decref(flags);
+    return error;
+}
+
 /* Appends those of the loaded apps that are meant. */
 static int take_apps(const struct cli_call *call, const json_t *loaded, json_t *apps,
                      struct text_list *warnings) {
@@ -178,7 +181,9 @@ static int take_apps(const struct cli_call *call, const json_t *loaded, json_t *
             continue;
         error = attribute_merge_env(app, call->flags.env_name, warnings);
         if (error == 0)
-            error = complete(app, environment);
+            error = apply_flags(call, app);
+        if (error == 0 && json_object_set(app, "environment", environment) < 0)
+            error = UV_ENOMEM;
         if (error == 0 && json_array_append(apps, app) < 0)
             error = UV_ENOMEM;
     }
@@ -214,19 +219,12 @@ int cli_apps_load(const struct cli_call *call, const char *file, json_t *apps) {
 
 /* The description that the flags have given, of a script in the current directory. */
 static json_t *description_of(const struct cli_call *call, const char *word) {
-    json_t *app = json_deep_copy(call->flags.app);
-    json_t *args = json_array();
-    char cwd[PATH_MAX];
+    json_t *app = cli_apps_flags(call, true);
 
-    for (int i = 0; i < call->words.rest_count; i++)
-        json_array_append_new(args, json_string(call->words.rest[i]));
-    json_object_set_new(app, "script", json_string(word));
-    if (call->words.rest_count > 0)
-        json_object_set(app, "args", args);
-    if (!json_object_get(app, "cwd") && getcwd(cwd, sizeof cwd))
-        json_object_set_new(app, "cwd", json_string(cwd));
-    json_decref(args);
-    return app;
+    if (app && json_object_set_new(app, "script", json_string(word)) == 0)
+        return app;
+    json_decref(app);
+    return NULL;
 }
 
 static int check(const struct cli_call *call, const json_t *app,
@@ -234,10 +232,13 @@ static int check(const struct cli_call *call, const json_t *app,
     struct text_list warnings = {.count = 0};
     char sentence[SETTINGS_ERROR_MAX] = "out of memory";
     struct settings settings;
+    bool is_line;
     int error;
 
     settings_init(&settings);
     error = attribute_apply(&settings, app, &warnings, sentence);
+    settings_supervise_by_default(&settings);
+    is_line = program_is_command_line(&settings);
     if (error == 0)
         error = settings_check(&settings, sentence);
     if (error < 0) {
@@ -248,6 +249,7 @@ static int check(const struct cli_call *call, const json_t *app,
         cli_warn_each(call, &warnings);
         *ret_summary = (struct cli_app_summary){
             .script = settings.script,
+            .is_command_line = is_line,
             .cluster = settings.intercept != SETTINGS_INTERCEPT_NONE,
             .instances = settings.instances,
         };
@@ -262,19 +264,22 @@ int cli_apps_describe(const struct cli_call *call, const char *word, json_t *app
                       struct cli_app_summary *ret_summary) {
     json_t *environment = cli_environment();
     json_t *app = description_of(call, word);
-    int error = environment && app ? complete(app, environment) : UV_ENOMEM;
+    int error = 0;
 
-    if (error < 0)
-        cli_fail_memory(call);
+    *ret_summary = (struct cli_app_summary){.script = NULL};
+    if (!environment || !app || json_object_set(app, "environment", environment) < 0)
+        error = cli_fail_memory(call);
     else
         error = check(call, app, ret_summary);
-    if (error == 0 && (json_object_set_new(app, "script", json_string(ret_summary->script)) < 0 ||
-                       json_array_append(apps, app) < 0)) {
+    if (error == 0 && !ret_summary->is_command_line)
+        error = json_object_set_new(app, "script", json_string(ret_summary->script));
+    if (error == 0)
+        error = json_array_append(apps, app);
+    if (error != 0) {
         free(ret_summary->script);
-        error = UV_ENOMEM;
-        cli_fail_memory(call);
+        ret_summary->script = NULL;
     }
     json_decref(app);
     json_decref(environment);
-    return error;
+    return error == 0 ? 0 : UV_EINVAL;
 }

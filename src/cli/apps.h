@@ -17,11 +17,19 @@ json_t *cli_environment(void);
  * --only does not name. */
 int cli_apps_load(const struct cli_call *call, const char *file, json_t *apps);
 
+/* What the flags, and the arguments behind "--", say of an app: a new description without a script,
+ * its paths absolute; `cwd` is ours if it was not given and `with_cwd`. NULL when memory is out. */
+json_t *cli_apps_flags(const struct cli_call *call, bool with_cwd);
+
+/* The number that -i asks for; 0: none does. */
+uint32_t cli_apps_instances(const struct cli_call *call);
+
 /* Appends the app that a script or a command line and the flags describe. It is checked as far as
  * the daemon would check it, so that what is said before it starts is true: */
 struct cli_app_summary {
-    char *script; /* absolute; owned by the caller */
-    bool cluster; /* the master deals its connections */
+    char *script;         /* absolute; owned by the caller */
+    bool is_command_line; /* `script` is the shell that runs it */
+    bool cluster;         /* the master deals its connections */
     uint32_t instances;
 };
 int cli_apps_describe(const struct cli_call *call, const char *word, json_t *apps,

@@ -94,7 +94,7 @@ static bool has_value_behind(const struct cli_context *context, const char *word
             bool lettered = word[1] == options[j].letter && word[1] != '\0' && word[2] == '\0';
 
             if (named || lettered)
-                return options[j].value && options[j].value[0] != '[';
+                return options[j].value && !strchr("[(", options[j].value[0]);
         }
     }
     return false;

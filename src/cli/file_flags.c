@@ -56,3 +56,15 @@ const struct cli_option cli_force_options[] = {
     {"force", 'f', NULL, NULL, "also what is refused otherwise", set_force},
     {NULL, 0, NULL, NULL, NULL, NULL},
 };
+
+static int set_watch(void *target, const char *value) {
+    struct cli_flags *flags = target;
+
+    (void)value;
+    return json_object_set_new(flags->app, "watch", json_false()) < 0 ? UV_ENOMEM : 0;
+}
+
+const struct cli_option cli_watch_options[] = {
+    {"watch", 0, NULL, NULL, "watch no longer for changed files, either", set_watch},
+    {NULL, 0, NULL, NULL, NULL, NULL},
+};

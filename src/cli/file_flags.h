@@ -7,5 +7,6 @@
 extern const struct cli_option cli_file_options[];       /* --env, --only, --parallel */
 extern const struct cli_option cli_update_env_options[]; /* --update-env */
 extern const struct cli_option cli_force_options[];      /* --force */
+extern const struct cli_option cli_watch_options[];      /* --watch, of stop */
 
 #endif

@@ -4,6 +4,7 @@
 
 #include <getopt.h>
 #include <string.h>
+#include <unistd.h>
 #include <uv.h>
 
 #define FIRST_LONG 256 /* getopt_long's numbers for options without a letter; beyond any letter */
@@ -25,7 +26,7 @@ struct parsing {
 static int kind_of(const struct cli_option *option) {
     if (!option->value)
         return no_argument;
-    return option->value[0] == '[' ? optional_argument : required_argument;
+    return strchr("[(", option->value[0]) ? optional_argument : required_argument;
 }
 
 static void fill_tables(struct getopt_tables *tables, const struct cli_option *options) {
@@ -190,12 +191,26 @@ static void restart_getopt(char **argv, const struct getopt_tables *tables) {
     getopt_long(1, argv, tables->letters, tables->names, NULL);
 }
 
+/* `--watch src app.js`: the next word is its value where it can be meant so. */
+static const char *take_next(const struct parsing *parsing, const struct cli_option *option) {
+    const char *word = optind < parsing->end ? parsing->argv[optind] : NULL;
+    const char *after = optind + 1 < parsing->end ? parsing->argv[optind + 1] : NULL;
+    bool only = parsing->words->count == 0 && (!after || after[0] == '-');
+
+    if (!option->value || option->value[0] != '(' || !word || word[0] == '-' || only ||
+        access(word, F_OK) < 0)
+        return NULL;
+    optind++;
+    return word;
+}
+
 int options_parse(int argc, char **argv, const struct cli_option *options, void *target,
                   struct cli_words *words) {
     struct getopt_tables tables;
     struct parsing parsing = {
         .options = options, .argv = argv, .end = find_dashes(argc, argv), .words = words};
     int dashes = parsing.end < argc ? 1 : 0;
+    const struct cli_option *option;
     int code;
 
     words->words = argv + 1;
@@ -222,7 +237,8 @@ int options_parse(int argc, char **argv, const struct cli_option *options, void 
             complain(&parsing, code);
             return UV_EINVAL;
         }
-        if (apply(find(options, code), target, optarg, words) < 0)
+        option = find(options, code);
+        if (apply(option, target, optarg ? optarg : take_next(&parsing, option), words) < 0)
             return UV_EINVAL;
         words->options++;
     }
@@ -239,7 +255,7 @@ void options_print(FILE *file, const struct cli_option *options) {
             snprintf(letter, sizeof letter, "-%c, ", options->letter);
         if (!options->value)
             snprintf(name, sizeof name, "%s--%s", letter, options->name);
-        else if (options->value[0] == '[')
+        else if (strchr("[(", options->value[0]))
             snprintf(name, sizeof name, "%s--%s[=%.*s]", letter, options->name,
                      (int)strlen(options->value) - 2, options->value + 1);
         else

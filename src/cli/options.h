@@ -12,7 +12,8 @@ struct cli_option {
     const char *name;  /* without dashes */
     char letter;       /* or 0 */
     const char *value; /* what stands for the value in the help text, NULL when it takes none;
-                          "[X]": it may be left out */
+                          "[X]": it may be left out; "(X)": so too, and it may be the next word,
+                          where a file is called so and it is not the only word */
     const char
         *expects;     /* "a number of 1 or more", for the message when the value is none of that */
     const char *help; /* one line; NULL: accepted for old habits' sake, not listed */

@@ -33,9 +33,10 @@ static const struct cli_option own[] = {
 
 /* The daemon's to serve: files, the clock and names for several apps. */
 static const char *const of_the_daemon[] = {
-    "namespace",    "output",   "error",       "log",          "merge-logs",  "log-date-format",
-    "log-type",     "log-keep", "watch",       "ignore-watch", "watch-delay", "disable-logs",
-    "max-log-size", "trace",    "no-treekill", "cron-restart",
+    "namespace",       "output",       "error",        "log",          "merge-logs",
+    "log-date-format", "log-type",     "log-keep",     "watch",        "ignore-watch",
+    "watch-delay",     "disable-logs", "max-log-size", "trace",        "no-treekill",
+    "cron-restart",    "cron",         "pid",          "no-autostart",
 };
 
 static bool is_of_the_daemon(const struct cli_option *option) {

@@ -25,7 +25,7 @@ static bool may_be_known(const char *word) {
     size_t length = strlen(word);
     bool expression = length > 2 && word[0] == '/' && word[length - 1] == '/';
 
-    return expression || (!strchr(word, '/') && !strpbrk(word, " \t") && access(word, F_OK) < 0);
+    return expression || (!strchr(word, '/') && access(word, F_OK) < 0);
 }
 
 static bool is_running(const json_t *processes) {
@@ -45,6 +45,7 @@ static bool is_running(const json_t *processes) {
 static int start_known(struct cli_client *client, const char *word, int *ret_code) {
     struct cli_targets targets = {.names = json_pack("[s]", word)};
     json_t *processes;
+    json_t *changes;
     int error;
 
     if (!targets.names)
@@ -52,9 +53,12 @@ static int start_known(struct cli_client *client, const char *word, int *ret_cod
     error = cli_client_processes(client, targets.names, &processes);
     if (error == 0 && json_array_size(processes) == 0 && strcmp(word, "all") != 0)
         error = UV_ENOENT;
-    else if (error == 0)
+    else if (error == 0) {
+        changes = cli_act_changes(client, &targets);
         *ret_code = cli_act(client, &targets,
-                            is_running(processes) ? &cli_act_restart : &cli_act_start, NULL);
+                            is_running(processes) ? &cli_act_restart : &cli_act_start, changes);
+        json_decref(changes);
+    }
     if (error == 0 && *ret_code == 0)
         cli_say(client->call, "Process successfully started");
     if (error != UV_ENOENT && error < 0)

@@ -141,7 +141,10 @@ static int apply_intercept(const struct attribute *attribute, struct settings *s
     const char *text = json_string_value(value);
 
     (void)attribute;
-    return text ? settings_intercept_by_name(text, &settings->intercept) : UV_EINVAL;
+    if (!text || settings_intercept_by_name(text, &settings->intercept) < 0)
+        return UV_EINVAL;
+    settings->mode_given = true;
+    return 0;
 }
 
 static int apply_log_type(const struct attribute *attribute, struct settings *settings,
@@ -156,12 +159,25 @@ static int apply_log_type(const struct attribute *attribute, struct settings *se
     return 0;
 }
 
+/* PM2's way to take a time back: `restart api --cron-restart 0`. */
+static bool is_none(const json_t *value) {
+    const char *text = json_string_value(value);
+
+    return json_is_false(value) || (text && strcmp(text, "0") == 0) ||
+           (json_is_integer(value) && json_integer_value(value) == 0);
+}
+
 static int apply_cron(const struct attribute *attribute, struct settings *settings,
                       const json_t *value) {
     const char *text = json_string_value(value);
     char ignored[CRON_ERROR_MAX];
     struct cron cron;
 
+    if (is_none(value)) {
+        free(settings->cron_restart);
+        settings->cron_restart = NULL;
+        return 0;
+    }
     if (!text || cron_parse(&cron, text, ignored) < 0)
         return UV_EINVAL;
     return apply_text(attribute, settings, value);
@@ -411,7 +427,7 @@ const struct attribute attribute_table[] = {
     {"stop_exit_codes", NULL, "codes from 0 to 255, e.g. [0, 42], at most 16", apply_stop_codes, 0,
      0, 255},
     {"max_memory_restart", NULL, A_SIZE, apply_bytes, FIELD(max_memory), 0, 0},
-    {"cron_restart", "cron", "a cron expression such as \"0 4 * * *\"", apply_cron,
+    {"cron_restart", "cron", "a cron expression such as \"0 4 * * *\", or 0 for none", apply_cron,
      FIELD(cron_restart), 0, 0},
     {"watch", NULL, "true, false, or paths: a list, or one text", apply_watch, 0, 0, 0},
     {"ignore_watch", NULL, "paths: a list, or one text", apply_list, FIELD(ignore_watch), 0, 0},

@@ -24,7 +24,7 @@ static uint32_t usable_cpus(void) {
     return count > 0 ? (uint32_t)count : 1;
 }
 
-static void count_instances(struct settings *settings) {
+void settings_count_instances(struct settings *settings) {
     uint32_t cpus = usable_cpus();
     uint32_t less = (uint32_t)settings->instances_less;
 
@@ -137,6 +137,14 @@ static int check_fork_mode(const struct settings *settings, char error[SETTINGS_
     return UV_EINVAL;
 }
 
+void settings_supervise_by_default(struct settings *settings) {
+    bool asked = settings->mode_given || settings->instances_given || settings->policy ||
+                 settings->window > 0 || settings->listen || settings->private_port_count > 0;
+
+    if (!asked)
+        settings->fork_mode = true;
+}
+
 static uint64_t kill_stuck_after(enum settings_intercept intercept) {
     switch (intercept) {
     case SETTINGS_INTERCEPT_NODE:
@@ -201,7 +209,7 @@ int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
         snprintf(error, SETTINGS_ERROR_MAX, "out of memory");
     if (result < 0)
         return result;
-    count_instances(settings);
+    settings_count_instances(settings);
     result = choose_intercept(settings, error);
     if (result < 0)
         return result;

@@ -9,6 +9,13 @@
 #define SETTINGS_NAME_MAX 256
 void settings_name_of_script(const char *script, char name[SETTINGS_NAME_MAX]);
 
+/* An app of the daemon is only supervised unless something asks for a cluster, as PM2 has it: a
+ * program that does jobs listens nowhere. Before settings_check(). */
+void settings_supervise_by_default(struct settings *settings);
+
+/* Makes `instances` the number that "max" and its like mean; settings_check() does it, too. */
+void settings_count_instances(struct settings *settings);
+
 /* Completes (name, namespace, script, interpreter, instances, intercept, policy, instance_var,
  * health.port) and checks. 0, or UV_EINVAL,
  * UV_ENOENT, UV_EISDIR, UV_EACCES or UV_ENOMEM with one sentence for the user in `error`. Looks at

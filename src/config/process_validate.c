@@ -80,6 +80,7 @@ static int check_app(json_t *app, const char *env_name, const struct text_list *
     settings_init(&settings);
     if (result == 0)
         wrong = attribute_apply(&settings, app, &warnings, error);
+    settings_supervise_by_default(&settings);
     if (result == 0 && wrong == 0)
         wrong = settings_check(&settings, error);
     if (result == 0 && wrong < 0)

@@ -11,6 +11,8 @@
 #include <unistd.h>
 #include <uv.h>
 
+#define SHELL "bash"
+
 static const struct interpreter {
     const char *ending;
     const char *program;
@@ -109,12 +111,55 @@ static int complain_of_script(const struct settings *settings, bool bare, bool d
     return UV_ENOENT;
 }
 
+bool program_is_command_line(const struct settings *settings) {
+    char file[PATH_MAX];
+
+    return settings->script && strpbrk(settings->script, " \t") &&
+           !(script_path(settings, file) && access(file, F_OK) == 0);
+}
+
+/* "-c", the line, and what the line's last command gets besides. */
+static int use_shell(struct settings *settings, const char *shell) {
+    struct text_list args = {.items = NULL};
+    char *line = NULL;
+    bool more = settings->args.count > 0;
+    int result = UV_ENOMEM;
+
+    if (asprintf(&line, "%s%s", settings->script, more ? " \"$@\"" : "") < 0)
+        return UV_ENOMEM;
+    if (text_list_add(&args, "-c") == 0 && text_list_add(&args, line) == 0)
+        result = more ? text_list_add(&args, SHELL) : 0;
+    for (size_t i = 0; i < settings->args.count && result == 0; i++)
+        result = text_list_add(&args, settings->args.items[i]);
+    free(line);
+    text_list_clear(result == 0 ? &settings->args : &args);
+    if (result < 0)
+        return result;
+    settings->args = args;
+    result = settings_set_text(&settings->interpreter, "none");
+    return result == 0 ? settings_set_text(&settings->script, shell) : result;
+}
+
+/* Words that are no file are for a shell, as PM2 has it, which becomes the last command that it
+ * runs. */
+static int find_shell(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    char shell[PATH_MAX];
+
+    if (find_in_path(SHELL, shell))
+        return use_shell(settings, shell);
+    snprintf(error, SETTINGS_ERROR_MAX,
+             "'%.128s' is for a shell, and there is no " SHELL " in PATH", settings->script);
+    return UV_ENOENT;
+}
+
 static int find_script(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
     bool bare = strchr(settings->script, '/') == NULL;
     char file[PATH_MAX];
     char command[PATH_MAX];
     bool fits = settings->script[0] && script_path(settings, file);
 
+    if (program_is_command_line(settings))
+        return find_shell(settings, error);
     if (fits && is_file(file))
         return settings_set_text(&settings->script, file);
     if (!bare || !find_in_path(settings->script, command))
@@ -176,6 +221,8 @@ static int find_interpreter(struct settings *settings, const char *name,
 static int choose_interpreter(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
     const char *name = settings->interpreter ? settings->interpreter : interpreter_for(settings);
 
+    if (settings_set_text(&settings->interpreter_name, name ? name : "none") < 0)
+        return UV_ENOMEM;
     if (name && strcmp(name, "none") != 0) {
         char wanted[PATH_MAX];
 

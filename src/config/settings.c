@@ -109,12 +109,25 @@ void settings_init(struct settings *settings) {
 
 void settings_clear(struct settings *settings) {
     char *const texts[] = {
-        settings->script,       settings->name,         settings->interpreter,
-        settings->cwd,          settings->namespace,    settings->listen,
-        settings->policy,       settings->instance_var, settings->increment_var,
-        settings->cron_restart, settings->health.path,  settings->uid,
-        settings->gid,          settings->out_file,     settings->error_file,
-        settings->log_file,     settings->pid_file,     settings->log_date_format,
+        settings->script,
+        settings->name,
+        settings->interpreter,
+        settings->interpreter_name,
+        settings->cwd,
+        settings->namespace,
+        settings->listen,
+        settings->policy,
+        settings->instance_var,
+        settings->increment_var,
+        settings->cron_restart,
+        settings->health.path,
+        settings->uid,
+        settings->gid,
+        settings->out_file,
+        settings->error_file,
+        settings->log_file,
+        settings->pid_file,
+        settings->log_date_format,
     };
     struct text_list *const lists[] = {
         &settings->args,        &settings->interpreter_args, &settings->environment,

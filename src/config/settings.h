@@ -76,11 +76,12 @@ struct settings {
     bool instances_given;   /* -i was used: a Node script is then in cluster mode */
     int32_t instances_less; /* -i -k: the CPUs less k */
     char *interpreter;      /* path, "none", or NULL: chosen by the file's name */
+    char *interpreter_name; /* as asked for or chosen, before it was looked for; for people */
     struct text_list interpreter_args;
     char *cwd;       /* NULL: ours */
     char *namespace; /* NULL until settings_check() */
     bool fork_mode;  /* -x, or exec_mode "fork" */
-    bool mode_given; /* -x or exec_mode was used, whichever it says */
+    bool mode_given; /* -x, exec_mode or intercept was used, whichever it says */
     enum settings_intercept intercept;
     enum executable_kind kind; /* of the program, where `intercept` was chosen by it */
     uint16_t private_ports[SETTINGS_PRIVATE_PORTS_MAX]; /* each worker binds these for itself */

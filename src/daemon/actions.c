@@ -1,4 +1,5 @@
 /* What the daemon is told to do. */
+#include "daemon/change.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/dependency.h"
 #include "daemon/home.h"
@@ -18,32 +19,6 @@ static void bad_request(struct control_request *request, const char *sentence) {
 
 /* --- start, stop, restart, reload, delete --- */
 
-/* Another environment of whoever asks, for the workers to come of every app that is meant. */
-static int apply_environment(const struct fleet_selection *selection, json_t *environment,
-                             char error[SETTINGS_ERROR_MAX]) {
-    for (size_t i = 0; i < selection->count; i++) {
-        struct record *record = selection->processes[i].record;
-        struct settings *settings;
-        json_t *description;
-        int result;
-
-        if (i > 0 && record == selection->processes[i - 1].record)
-            continue;
-        description = json_copy(record->description);
-        if (!description || json_object_set(description, "environment", environment) < 0) {
-            json_decref(description);
-            return UV_ENOMEM;
-        }
-        result = record_check(description, &settings, NULL, error);
-        if (result == 0)
-            result = record_update(record, description, settings, error);
-        json_decref(description);
-        if (result < 0)
-            return result;
-    }
-    return 0;
-}
-
 static void on_reload_over(void *owner) {
     struct daemon *daemon = owner;
 
@@ -61,22 +36,25 @@ static void tell_reload(struct daemon *daemon, struct operation *operation) {
 
 static void begin(struct daemon *daemon, struct control_request *request,
                   enum fleet_action action) {
-    json_t *environment = json_object_get(request->body, "env");
+    struct text_list warnings = {.items = NULL};
     struct fleet_selection selection;
     struct operation *operation;
-    char error[SETTINGS_ERROR_MAX] = "memory is out";
+    char error[SETTINGS_ERROR_MAX];
 
     if (!daemon_select(daemon, request, false, &selection))
         return;
-    if (json_is_object(environment) && apply_environment(&selection, environment, error) < 0) {
+    if (change_apply(&daemon->fleet, &selection, request->body, &warnings, error) < 0) {
         control_reply_error(request->connection, 400, "bad_app", "%s", error);
     } else {
         operation = fleet_operation(&daemon->fleet, request);
         if (operation && action == FLEET_RELOAD)
             tell_reload(daemon, operation);
+        for (size_t i = 0; i < warnings.count && operation; i++)
+            operation_warn(operation, warnings.items[i]);
         if (operation)
             fleet_act(&daemon->fleet, action, &selection, operation);
     }
+    text_list_clear(&warnings);
     fleet_selection_clear(&selection);
 }
 
@@ -337,6 +315,20 @@ static bool runs(const struct record *record) {
     return false;
 }
 
+/* The app that is meant: of this name, and for somebody who has named a script and not an app also
+ * of this script, as PM2 has it; another of the name is no reason then. */
+static struct record *find_known(const struct fleet *fleet, enum known known,
+                                 const struct settings *settings) {
+    switch (known) {
+    case KNOWN_DUPLICATE:
+        return NULL;
+    case KNOWN_REFUSE:
+        return fleet_find_program(fleet, settings->name, settings->script);
+    default:
+        return fleet_find(fleet, settings->name);
+    }
+}
+
 static bool check_one(struct daemon *daemon, struct control_request *request, struct wish *wish,
                       json_t *description) {
     struct wanted *wanted = &wish->apps[wish->count];
@@ -352,8 +344,7 @@ static bool check_one(struct daemon *daemon, struct control_request *request, st
         return false;
     }
     wish->count++;
-    if (wish->known != KNOWN_DUPLICATE)
-        wanted->known = fleet_find(&daemon->fleet, wanted->settings->name);
+    wanted->known = find_known(&daemon->fleet, wish->known, wanted->settings);
     if (!wanted->known || wish->known != KNOWN_REFUSE || !runs(wanted->known))
         return true;
     control_reply_error(request->connection, 409, "exists", "the app '%s' runs already",

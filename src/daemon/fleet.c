@@ -126,12 +126,22 @@ static void on_record_closed(void *owner, struct record *record) {
     finish_if_empty(fleet);
 }
 
+/* Whether no app is left but those that are being closed. */
+static bool is_empty(const struct fleet *fleet) {
+    LIST_EACH(node, following, &fleet->records)
+        if (!record_of(node)->closing)
+            return false;
+    return true;
+}
+
 static void on_removed(void *owner, struct record *record, uint32_t pm_id, bool last) {
     struct fleet *fleet = owner;
 
     operation_gone(&fleet->operations, pm_id);
     if (last)
         record_close(record, on_record_closed);
+    if (is_empty(fleet))
+        fleet->next_pm_id = 0; /* numbers begin anew, as PM2's users expect of an empty list */
     fleet->events->changed(fleet->owner);
 }
 
@@ -182,14 +192,19 @@ void fleet_close(struct fleet *fleet, void (*on_closed)(void *owner)) {
     finish_if_empty(fleet);
 }
 
-struct record *fleet_find(const struct fleet *fleet, const char *name) {
+struct record *fleet_find_program(const struct fleet *fleet, const char *name, const char *script) {
     LIST_EACH(node, following, &fleet->records) {
         struct record *record = record_of(node);
 
-        if (!record->closing && strcmp(record->settings->name, name) == 0)
+        if (!record->closing && strcmp(record->settings->name, name) == 0 &&
+            (!script || strcmp(record->settings->script, script) == 0))
             return record;
     }
     return NULL;
+}
+
+struct record *fleet_find(const struct fleet *fleet, const char *name) {
+    return fleet_find_program(fleet, name, NULL);
 }
 
 /* Apps that are started from one shell have equal environments, which are the largest part of what

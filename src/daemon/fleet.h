@@ -62,6 +62,9 @@ void fleet_close(struct fleet *fleet, void (*on_closed)(void *owner));
 /* The app of this name, or NULL. */
 struct record *fleet_find(const struct fleet *fleet, const char *name);
 
+/* The same, of this script (absolute; NULL: any). */
+struct record *fleet_find_program(const struct fleet *fleet, const char *name, const char *script);
+
 /* Adds an app, all its processes stopped. Takes references as record_create(). */
 int fleet_add(struct fleet *fleet, json_t *description, struct settings *settings,
               struct record **ret_record, char error[SETTINGS_ERROR_MAX]);

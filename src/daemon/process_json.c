@@ -60,9 +60,10 @@ static void add_settings(json_t *object, const struct settings *settings) {
     set(object, "pm_cwd", settings->cwd ? json_string(settings->cwd) : NULL);
     set(object, "args", texts(&settings->args));
     set(object, "node_args", texts(&settings->interpreter_args));
-    set(object, "exec_interpreter",
-        json_string(settings->interpreter ? settings->interpreter : "none"));
-    set(object, "watch", json_boolean(settings->watch));
+    set(object, "exec_interpreter", json_string(settings->interpreter_name));
+    set(object, "watch",
+        settings->watch_paths.count > 0 ? texts(&settings->watch_paths)
+                                        : json_boolean(settings->watch));
     set(object, "autorestart", json_boolean(settings->autorestart));
     set(object, "merge_logs", json_boolean(settings->merge_logs));
     set(object, "treekill", json_boolean(settings->treekill));

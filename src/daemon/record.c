@@ -40,6 +40,7 @@ int record_check(const json_t *description, struct settings **ret_settings,
     if (!settings)
         return UV_ENOMEM;
     result = attribute_apply(settings, description, warnings, error);
+    settings_supervise_by_default(settings);
     if (result == 0 && settings->policy)
         result = check_policy(settings->policy, error);
     if (result == 0)
@@ -400,6 +401,27 @@ void record_close(struct record *record, void (*on_closed)(void *owner, struct r
     app_close(record->app, on_app_closed, record);
 }
 
+/* Workers that run keep their pid files, under the name that the app has from now on. */
+static void rename_pid_files(struct record *record, const struct settings *settings) {
+    const char *before = record->settings->name;
+    char path[HOME_FILE_MAX];
+
+    if (strcmp(before, settings->name) == 0)
+        return;
+    for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
+         slot = record_next(record, slot + 1)) {
+        const struct record_process *process = &record->processes[slot];
+
+        if (process->noted == 0 || record->settings->pid_file || settings->pid_file)
+            continue;
+        if (home_pid_path(record->options.home, before, process->pm_id, path, sizeof path) == 0)
+            home_remove_pid(path);
+        if (home_pid_path(record->options.home, settings->name, process->pm_id, path,
+                          sizeof path) == 0)
+            home_write_pid(path, (int)process->noted);
+    }
+}
+
 int record_update(struct record *record, json_t *description, struct settings *settings,
                   char error[SETTINGS_ERROR_MAX]) {
     int result = app_set_settings(record->app, settings, error);
@@ -410,6 +432,7 @@ int record_update(struct record *record, json_t *description, struct settings *s
         settings_unref(settings);
         return result;
     }
+    rename_pid_files(record, settings);
     json_incref(description);
     json_decref(record->description);
     settings_unref(record->settings);

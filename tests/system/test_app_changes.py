@@ -1,0 +1,142 @@
+"""Apps that are changed by the flags of a command on them, and how a description is completed."""
+import json
+
+import pytest
+
+from support.wait import until
+
+
+@pytest.fixture
+def api(home):
+    home.write("idle.sh", "echo \"$*\"; exec sleep 1000\n")
+    home.cli("start", "idle.sh", "-n", "api").ok()
+    return home
+
+
+def test_flags_of_a_restart_change_the_app(api):
+    api.cli("restart", "api", "--namespace", "other", "--no-autorestart", "-o", "out.txt").ok()
+    env = api.process("api").env
+    assert (env["namespace"], env["autorestart"]) == ("other", False)
+    assert env["pm_out_log_path"] == str(api.work / "out.txt")
+    api.cli("restart", "api").ok()
+    assert api.process("api").env["namespace"] == "other"
+
+
+def test_arguments_of_a_restart(api):
+    api.cli("restart", "api", "--", "one", "two").ok()
+    assert api.process("api").env["args"] == ["one", "two"]
+    until(lambda: "one two" in api.log("api"), 10, lambda: api.log("api"))
+
+
+@pytest.mark.parametrize("command", ["restart", "reload"])
+def test_another_name(api, command):
+    done = api.cli(command, "api", "-n", "renamed").ok()
+    assert "[renamed](0)" in done.out
+    assert api.process("renamed").id == 0
+    assert not list(api.path.glob("pids/api-*"))
+    assert (api.path / "pids/renamed-0.pid").read_text().strip() == str(api.pids("renamed")[0])
+    api.cli("stop", "renamed").ok()
+    assert not list(api.path.glob("pids/*"))
+
+
+def test_a_name_belongs_to_one_app(api):
+    api.cli("start", "idle.sh", "-n", "other").ok()
+    before = api.pids("api") + api.pids("other")
+    assert "other" in api.cli("restart", "api", "-n", "other").failed().err
+    assert "called" in api.cli("restart", "all", "-n", "third").failed().err
+    assert api.pids("api") + api.pids("other") == before
+
+
+def test_a_change_that_cannot_work_is_none(api):
+    before = api.pids("api")
+    api.cli("restart", "api", "--cwd", "/nonexistent").failed()
+    status, body = api.api("POST", "/v1/actions/restart",
+                           {"targets": ["api"], "app": {"max_restarts": "many"}})
+    assert (status, body["error"]["code"]) == (400, "bad_app")
+    assert api.pids("api") == before
+
+
+def test_the_number_of_processes(api):
+    api.cli("restart", "api", "-i", "3").ok()
+    assert len(api.processes("api")) == 3
+    api.cli("reload", "api", "-i", "1").ok()
+    assert len(api.processes("api")) == 1
+
+
+def test_watch_is_turned_on_and_off(api):
+    def watched(*words):
+        api.cli(*words).ok()
+        return api.process("api").env["watch"]
+
+    api.write("src/x", "")
+    assert watched("restart", "api", "--watch") is True
+    assert watched("restart", "api", "--watch") is False
+    assert watched("start", "api", "--watch") is True
+    assert watched("stop", "api", "--watch") is False
+    assert watched("restart", "api", "--watch", "src") == ["src"]
+
+
+def test_flags_over_a_process_file(home):
+    home.write("idle.sh", "exec sleep 1000\n")
+    home.write("apps.json", json.dumps({"apps": [{"name": "a", "script": "idle.sh"},
+                                                 {"name": "b", "script": "idle.sh"}]}))
+    home.cli("start", "apps.json", "--namespace", "flag").ok()
+    assert {one.env["namespace"] for one in home.jlist()} == {"flag"}
+
+
+def test_watch_takes_the_next_word_where_it_can(home):
+    home.write("src/app.sh", "exec sleep 1000\n")
+    home.cli("start", "src/app.sh", "--watch", "src", "-n", "a").ok()
+    home.cli("start", "--watch", "src", "src/app.sh", "-n", "b").ok()
+    home.cli("start", "--watch", "src/app.sh", "-n", "c").ok()
+    assert [home.process(name).env["watch"] for name in "abc"] == [["src"], ["src"], True]
+
+
+def test_the_same_script_under_the_name_is_refused_another_is_not(api):
+    api.write("other.sh", "exec sleep 1000\n")
+    assert "already launched" in api.cli("start", "idle.sh", "-n", "api").failed().err \
+        or "runs already" in api.cli("start", "idle.sh", "-n", "api").failed().err
+    api.cli("start", "other.sh", "-n", "api").ok()
+    assert len(api.processes("api")) == 2
+
+
+def test_numbers_begin_anew_when_no_app_is_left(api):
+    api.cli("start", "idle.sh", "-n", "b").ok()
+    api.cli("delete", "api").ok()
+    api.cli("start", "idle.sh", "-n", "c").ok()
+    assert sorted(one.id for one in api.jlist()) == [1, 2]
+    api.cli("delete", "all").ok()
+    api.cli("start", "idle.sh", "-n", "d").ok()
+    assert api.process("d").id == 0
+
+
+# --- descriptions, wherever they come from ---
+
+def test_a_command_line_in_a_process_file_and_in_the_api(home):
+    home.write("apps.json", json.dumps({"name": "file", "script": "echo hello; exec sleep 1000"}))
+    home.cli("start", "apps.json").ok()
+    status, _ = home.api("POST", "/v1/apps", {"apps": [
+        {"name": "api", "script": "echo hello \"$A\"; exec sleep 1000", "env": {"A": "you"}}]})
+    assert status == 200
+    home.cli("start", "echo hello", "-n", "more", "--no-autorestart", "--", "one  two").ok()
+    until(lambda: "hello\n" == home.log("file"), 10, lambda: home.log("file"))
+    until(lambda: "hello you\n" == home.log("api"), 10, lambda: home.log("api"))
+    until(lambda: "hello one  two\n" == home.log("more"), 10, lambda: home.log("more"))
+    env = home.process("file").env
+    assert env["args"] == ["-c", "echo hello; exec sleep 1000"]
+    assert (env["exec_mode"], env["exec_interpreter"]) == ("fork_mode", "none")
+
+
+def test_an_app_is_supervised_only_unless_a_cluster_is_asked_for(home):
+    home.write("idle.js", "setInterval(() => {}, 1000)")
+    script = str(home.work / "idle.js")
+    apps = {"plain": {}, "one": {"instances": 1}, "mode": {"exec_mode": "cluster"},
+            "policy": {"policy": "least"}}
+    home.begin()
+    status, _ = home.api("POST", "/v1/apps", {"apps": [
+        {"name": name, "script": script, "listen_timeout": 1, **more}
+        for name, more in apps.items()]})
+    assert status == 200
+    assert {one.name: one.env["exec_mode"] for one in home.jlist()} == {
+        "plain": "fork_mode", "one": "cluster_mode", "mode": "cluster_mode",
+        "policy": "cluster_mode"}
