@@ -1,6 +1,7 @@
 /* The entry point: the commands that are roles of their own, beside those that ask the daemon. The
  * only file that knows all roles. */
 #include "cli/cli.h"
+#include "cli/run_options.h"
 #include "daemon/daemon.h"
 #include "master/master.h"
 #include "worker/serve.h"
@@ -49,6 +50,7 @@ static const struct cli_command command_run = {
     .usage = "[OPTIONS] SCRIPT [-- ARGUMENTS]",
     .summary = "run a program as several workers, in the foreground",
     .completes = CLI_COMPLETES_FILES,
+    .fill_options = run_options,
     .run_itself = run_run,
 };
 
@@ -57,6 +59,7 @@ static const struct cli_command command_serve = {
     .usage = "[OPTIONS] [DIR] [PORT]",
     .summary = "serve files and experiments with the built-in HTTP worker",
     .completes = CLI_COMPLETES_FILES,
+    .fill_options = cli_serve_options,
     .run_itself = run_serve,
 };
 
@@ -64,6 +67,7 @@ static const struct cli_command command_daemon = {
     .name = "daemon",
     .usage = "[OPTIONS]",
     .summary = "the daemon in the foreground, for service managers",
+    .fill_options = cli_daemon_options,
     .run_itself = run_daemon,
 };
 

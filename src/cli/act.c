@@ -293,6 +293,8 @@ const struct cli_command command_stop = {
     .name = "stop",
     .usage = "TARGET...",
     .summary = "let open requests end, then stop; the list keeps it",
+    .examples = "stop api\n"
+                "stop all",
     .options = stop_tables,
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_stop,
@@ -303,6 +305,8 @@ const struct cli_command command_delete = {
     .aliases = "del",
     .usage = "TARGET...",
     .summary = "stop, and forget",
+    .examples = "delete api\n"
+                "delete ecosystem.config.js",
     .options = file_tables,
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_delete,
@@ -320,7 +324,8 @@ const struct cli_command command_send_signal = {
     .name = "sendSignal",
     .usage = "SIGNAL TARGET...",
     .summary = "send a signal to processes",
-    .completes = CLI_COMPLETES_TARGETS,
+    .examples = "sendSignal SIGUSR2 api",
+    .completes = CLI_COMPLETES_SIGNALS,
     .run = run_send_signal,
 };
 
@@ -328,6 +333,8 @@ const struct cli_command command_restart = {
     .name = "restart",
     .usage = "TARGET... [-- ARGUMENTS]",
     .summary = "stop and start, never more than one of an app at a time",
+    .examples = "restart api --update-env\n"
+                "restart /^api-/",
     .options = update_tables,
     .completes = CLI_COMPLETES_TARGETS,
     .takes_program = true,
@@ -338,6 +345,8 @@ const struct cli_command command_reload = {
     .name = "reload",
     .usage = "TARGET... [-- ARGUMENTS]",
     .summary = "the new one first, the old one ends once it is ready: no request is lost",
+    .examples = "reload api\n"
+                "reload ecosystem.config.js --env production",
     .options = update_tables,
     .completes = CLI_COMPLETES_TARGETS,
     .takes_program = true,
@@ -348,6 +357,7 @@ const struct cli_command command_start_or_restart = {
     .name = "startOrRestart",
     .usage = "FILE [-- ARGUMENTS]",
     .summary = "start what is missing of a process file, restart what runs",
+    .examples = "startOrRestart ecosystem.config.js",
     .options = update_tables,
     .completes = CLI_COMPLETES_FILES,
     .takes_program = true,
@@ -359,6 +369,7 @@ const struct cli_command command_start_or_reload = {
     .aliases = "startOrGracefulReload",
     .usage = "FILE [-- ARGUMENTS]",
     .summary = "start what is missing of a process file, reload what runs",
+    .examples = "startOrReload ecosystem.config.js --env production",
     .options = update_tables,
     .completes = CLI_COMPLETES_FILES,
     .takes_program = true,

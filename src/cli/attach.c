@@ -102,6 +102,7 @@ const struct cli_command command_attach = {
     .name = "attach",
     .usage = "ID",
     .summary = "type to a process, and see what it prints; Ctrl-C leaves it",
+    .examples = "attach 0",
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_attach,
 };

@@ -3,35 +3,24 @@
 #include "base/text.h"
 #include "cli/app_options.h"
 #include "cli/commands.h"
+#include "cli/help.h"
 #include "cli/message.h"
 #include "cli/records.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static void print_general_help(const struct cli_context *context) {
-    const char *name = context->dialect->name;
-    const struct cli_command *command;
-
-    printf("Baton: runs programs as several processes behind one port, and keeps them running.\n\n"
-           "Usage: %s COMMAND [OPTIONS] [WORDS]\n\n",
-           name);
-    for (size_t i = 0; (command = cli_command_at(context->roles, i)); i++)
-        if (command->summary)
-            printf("  %s %-16s %-32s %s\n", name, command->name, command->usage, command->summary);
-    printf("\nA TARGET is a name, a number, a namespace, 'all', /an expression/ over names, a "
-           "process file,\nor - for one on standard input.\n\n%s COMMAND --help tells more.\n",
-           name);
+/* Somebody who types `kill api` means the app, and not the daemon with all of them. PM2 takes any
+ * words anywhere, so that scripts may have them. */
+static bool has_stray_word(const struct cli_call *call) {
+    return !call->context->dialect->pm2 && !call->command->usage[0] && call->words.count > 0;
 }
 
-static void print_help(const struct cli_context *context, const struct cli_command *command,
-                       const struct cli_option *options) {
-    printf("Usage: %s %s%s%s\n", context->dialect->name, command->name,
-           command->usage[0] ? " " : "", command->usage);
-    if (command->aliases)
-        printf("Also: %s\n", command->aliases);
-    printf("\n%s\n\nOptions:\n", command->summary);
-    options_print(stdout, options);
+static int complain_of_stray_word(const struct cli_call *call) {
+    const char *name = call->command->name;
+
+    return cli_fail(call, "%s takes no words such as '%s'; see %s %s --help", name,
+                    call->words.words[0], call->context->dialect->name, name);
 }
 
 static int run_parsed(const struct cli_context *context, const struct cli_command *command,
@@ -49,10 +38,12 @@ static int run_parsed(const struct cli_context *context, const struct cli_comman
     if (options_parse(argc, argv, options, &call.flags, &call.words) < 0)
         goto done;
     if (call.flags.help) {
-        print_help(context, command, options);
+        help_print_command(context, command, options);
         code = 0;
     } else if (call.words.rest_count > 0 && !command->takes_program) {
         cli_fail(&call, "%s takes nothing behind --", command->name);
+    } else if (has_stray_word(&call)) {
+        complain_of_stray_word(&call);
     } else {
         code = command->run(&call);
     }
@@ -78,7 +69,8 @@ static int complain(const struct cli_context *context, const char *typed) {
         fprintf(stderr, "%s: there is no command '%s'; did you mean '%s'?\n", program, word,
                 nearest);
     else
-        fprintf(stderr, "%s: there is no command '%s'; see %s --help\n", program, word, program);
+        fprintf(stderr, "%s: there is no %s '%s'; see %s --help\n", program,
+                typed[0] == '-' ? "option" : "command", word, program);
     return 1;
 }
 
@@ -130,7 +122,7 @@ static int run_help(struct cli_call *call) {
     char *words[] = {NULL, help, NULL};
 
     if (call->words.count == 0) {
-        print_general_help(context);
+        help_print_all(context);
         return 0;
     }
     words[0] = call->words.words[0];
@@ -149,6 +141,7 @@ const struct cli_command command_help = {
     .name = "help",
     .usage = "[COMMAND]",
     .summary = "print this text, or that of a command (also -h)",
+    .completes = CLI_COMPLETES_COMMANDS,
     .run = run_help,
 };
 
@@ -173,7 +166,7 @@ int cli_main(int argc, char **argv, const struct cli_command *const *roles) {
     int at;
 
     if (argc < 2) {
-        print_general_help(&context);
+        help_print_all(&context);
         return 1;
     }
     if (is_one_of(argv[1], "-v", "-V", "--version")) {
@@ -183,7 +176,7 @@ int cli_main(int argc, char **argv, const struct cli_command *const *roles) {
     if (context.dialect->runtime)
         return run_runtime(&context, argc, argv);
     if (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0) {
-        print_general_help(&context);
+        help_print_all(&context);
         return 0;
     }
     at = find_command_word(&context, argc, argv);

@@ -23,15 +23,26 @@ struct cli_call {
 };
 
 /* What the words of a command are, for completion. */
-enum cli_completes { CLI_COMPLETES_NOTHING, CLI_COMPLETES_TARGETS, CLI_COMPLETES_FILES };
+enum cli_completes {
+    CLI_COMPLETES_NOTHING,
+    CLI_COMPLETES_TARGETS,  /* names, namespaces and numbers of apps; process files */
+    CLI_COMPLETES_FILES,    /* files */
+    CLI_COMPLETES_EITHER,   /* files, and apps */
+    CLI_COMPLETES_SIGNALS,  /* a signal, then targets */
+    CLI_COMPLETES_COMMANDS, /* commands of Baton */
+    CLI_COMPLETES_SHELLS,   /* shells that completion is for */
+};
 
 struct cli_command {
     const char *name;
-    const char *aliases; /* parted by blanks, or NULL */
-    const char *usage;   /* what follows the name */
-    const char *summary; /* one line */
+    const char *aliases;  /* parted by blanks, or NULL */
+    const char *usage;    /* what follows the name */
+    const char *summary;  /* one line, which begins with a small letter and ends without a stop */
+    const char *examples; /* one in each line, without "baton ", or NULL */
     /* Tables of flags beside cli_common_options, NULL-terminated; NULL: none. */
     const struct cli_option *const *options;
+    /* Of a command that parses its own: fills in all its flags; NULL: only the common ones. */
+    void (*fill_options)(struct cli_option table[OPTIONS_MAX + 1]);
     enum cli_completes completes;
     bool takes_program; /* what stands behind "--" is for a program */
     /* The exit code. One of the two: */
@@ -59,6 +70,7 @@ struct cli_serve {
     struct settings settings; /* … with these; to be cleared by the caller */
 };
 enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve);
+void cli_serve_options(struct cli_option table[OPTIONS_MAX + 1]);
 
 /* `daemon`. */
 #define CLI_HOME_MAX 4096
@@ -70,5 +82,6 @@ struct cli_daemon {
 };
 enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, char **argv,
                                   struct cli_daemon *daemon);
+void cli_daemon_options(struct cli_option table[OPTIONS_MAX + 1]);
 
 #endif

@@ -6,53 +6,64 @@
 #include <stdio.h>
 #include <string.h>
 
-/* In the order of the help text. */
-static const struct cli_command *const clients[] = {
-    &command_start,
-    &command_stop,
-    &command_restart,
-    &command_reload,
-    &command_delete,
-    &command_scale,
-    &command_list,
-    &command_describe,
-    &command_logs,
-    &command_monit,
-    &command_flush,
-    &command_reload_logs,
-    &command_jlist,
-    &command_prettylist,
-    &command_pid,
-    &command_id,
-    &command_env,
-    &command_reset,
-    &command_send_signal,
-    &command_send,
-    &command_attach,
-    &command_save,
-    &command_resurrect,
-    &command_cleardump,
-    &command_start_or_restart,
-    &command_start_or_reload,
-    &command_startup,
-    &command_unstartup,
-    &command_kill,
-    &command_update,
-    &command_ping,
-    &command_init,
-    &command_validate,
-    &command_report,
-    &command_completion,
-    &command_version,
-    &command_help,
+/* In the order of the help text; a heading begins a group. */
+static const struct {
+    const struct cli_command *command;
+    const char *heading;
+} clients[] = {
+    {&command_start, "Apps"},
+    {&command_stop, NULL},
+    {&command_restart, NULL},
+    {&command_reload, NULL},
+    {&command_scale, NULL},
+    {&command_delete, NULL},
+    {&command_reset, NULL},
+    {&command_send_signal, NULL},
+    {&command_send, NULL},
+    {&command_attach, NULL},
+    {&command_list, "What they do"},
+    {&command_describe, NULL},
+    {&command_monit, NULL},
+    {&command_logs, NULL},
+    {&command_flush, NULL},
+    {&command_reload_logs, NULL},
+    {&command_env, NULL},
+    {&command_pid, NULL},
+    {&command_id, NULL},
+    {&command_jlist, NULL},
+    {&command_prettylist, NULL},
+    {&command_init, "Process files"},
+    {&command_validate, NULL},
+    {&command_start_or_restart, NULL},
+    {&command_start_or_reload, NULL},
+    {&command_save, "After a reboot"},
+    {&command_resurrect, NULL},
+    {&command_cleardump, NULL},
+    {&command_startup, NULL},
+    {&command_unstartup, NULL},
+    {&command_ping, "The daemon"},
+    {&command_update, NULL},
+    {&command_kill, NULL},
+    {&command_report, NULL},
+    {&command_completion, "Baton itself"},
+    {&command_version, NULL},
+    {&command_help, NULL},
 };
 #define CLIENT_COUNT (sizeof clients / sizeof clients[0])
 
 const struct cli_command *cli_command_at(const struct cli_command *const *roles, size_t place) {
-    for (; *roles; roles++)
+    if (place < CLIENT_COUNT)
+        return clients[place].command;
+    for (place -= CLIENT_COUNT; *roles; roles++)
         if (place-- == 0)
             return *roles;
-    return place < CLIENT_COUNT ? clients[place] : NULL;
+    return NULL;
+}
+
+const char *cli_command_heading(size_t place) {
+    if (place < CLIENT_COUNT)
+        return clients[place].heading;
+    return place == CLIENT_COUNT ? "In the foreground" : NULL;
 }
 
 /* The `index`-th word of "ls l ps" into `name`; false behind the last one. */
@@ -129,6 +140,10 @@ void cli_command_options(const struct cli_command *command,
     const struct cli_option *const *own = command->options;
     size_t count = 0;
 
+    if (command->fill_options) {
+        command->fill_options(table);
+        return;
+    }
     for (; own && *own; own++)
         count = append(table, count, *own);
     count = append(table, count, cli_common_options);

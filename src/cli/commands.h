@@ -9,6 +9,9 @@
 /* The command at a place of the list, in the order of the help text; NULL behind the last one. */
 const struct cli_command *cli_command_at(const struct cli_command *const *roles, size_t place);
 
+/* The heading that stands before the command at this place in the help text, or NULL. */
+const char *cli_command_heading(size_t place);
+
 /* The command of that name or alias, or NULL. */
 const struct cli_command *cli_command_find(const struct cli_command *const *roles,
                                            const char *name);

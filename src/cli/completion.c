@@ -1,19 +1,39 @@
+/* Each script has a table of commands, with the kind of their words and their flags, and one of the
+ * flags that take a value, with its kind; a function asks the tables. What comes from outside,
+ * names of apps, is never given to anything that expands it. */
 #include "cli/completion.h"
 
 #include "cli/commands.h"
+#include "config/settings.h"
+#include "policy/policy.h"
 
 #include <string.h>
 
 static const char *kind_of(const struct cli_command *command) {
-    switch (command->completes) {
-    case CLI_COMPLETES_TARGETS:
-        return "targets";
-    case CLI_COMPLETES_FILES:
-        return "files";
-    case CLI_COMPLETES_NOTHING:
-        break;
-    }
-    return "nothing";
+    static const char *const kinds[] = {
+        [CLI_COMPLETES_NOTHING] = "nothing", [CLI_COMPLETES_TARGETS] = "targets",
+        [CLI_COMPLETES_FILES] = "files",     [CLI_COMPLETES_EITHER] = "either",
+        [CLI_COMPLETES_SIGNALS] = "signals", [CLI_COMPLETES_COMMANDS] = "commands",
+        [CLI_COMPLETES_SHELLS] = "shells",
+    };
+
+    return kinds[command->completes];
+}
+
+/* Whether the next word is the value of the flag; otherwise it stands behind "=", if at all. */
+static bool takes_word(const struct cli_option *option) {
+    return option->help && option->value && option->value[0] != '[';
+}
+
+static const char *kind_of_value(const struct cli_option *option) {
+    static const char *const files[] = {"DIR", "FILE", "BIN", "PATHS"};
+
+    for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+        if (strcmp(option->value, files[i]) == 0)
+            return "files";
+    if (strcmp(option->name, "policy") == 0)
+        return "policies";
+    return strcmp(option->name, "intercept") == 0 ? "intercepts" : "nothing";
 }
 
 /* "start stop list ls …": every name, as words or, with `between` "|", as a pattern. */
@@ -43,6 +63,77 @@ static int add_all_names(struct buffer *out, const struct cli_context *context) 
     return result;
 }
 
+/* The words that a kind stands for, parted by blanks: what is known without the daemon. */
+static int add_words(struct buffer *out, const struct cli_context *context, const char *kind) {
+    int result = 0;
+
+    if (strcmp(kind, "commands") == 0)
+        return add_all_names(out, context);
+    for (int i = 0; strcmp(kind, "policies") == 0 && result == 0 && policy_types[i]; i++)
+        result = buffer_print(out, "%s ", policy_types[i]->name);
+    for (int i = 0; strcmp(kind, "intercepts") == 0 && result == 0 && i <= SETTINGS_INTERCEPT_NONE;
+         i++)
+        result = buffer_print(out, "%s ", settings_intercept_name((enum settings_intercept)i));
+    return result;
+}
+
+/* Appends `text`, in it the program's name for each "~". */
+static int add_text(struct buffer *out, const struct cli_context *context, const char *text) {
+    int result = 0;
+
+    while (result == 0 && *text) {
+        size_t length = strcspn(text, "~");
+
+        result = buffer_append(out, text, length);
+        text += length;
+        if (result < 0 || *text != '~')
+            continue;
+        result = buffer_print(out, "%s", context->dialect->name);
+        text++;
+    }
+    return result;
+}
+
+/* Whether the option stands in the table of an earlier command already. */
+static bool is_known(const struct cli_context *context, size_t place, const char *name) {
+    struct cli_option options[OPTIONS_MAX + 1];
+
+    for (size_t i = 0; i < place; i++) {
+        const struct cli_command *command = cli_command_at(context->roles, i);
+
+        cli_command_options(command, options);
+        for (size_t j = 0; command->summary && options[j].name; j++)
+            if (strcmp(options[j].name, name) == 0 && takes_word(&options[j]))
+                return true;
+    }
+    return false;
+}
+
+/* "    --cwd) kind=files ;;": a flag means the same wherever it is taken. */
+static int add_value(struct buffer *out, const struct cli_option *option) {
+    int result = buffer_print(out, "    --%s", option->name);
+
+    if (result == 0 && option->letter)
+        result = buffer_print(out, "|-%c", option->letter);
+    return result == 0 ? buffer_print(out, ") kind=%s ;;\n", kind_of_value(option)) : result;
+}
+
+static int add_values(struct buffer *out, const struct cli_context *context) {
+    struct cli_option options[OPTIONS_MAX + 1];
+    const struct cli_command *command;
+    int result = 0;
+
+    for (size_t i = 0; (command = cli_command_at(context->roles, i)); i++) {
+        if (!command->summary)
+            continue;
+        cli_command_options(command, options);
+        for (size_t j = 0; result == 0 && options[j].name; j++)
+            if (takes_word(&options[j]) && !is_known(context, i, options[j].name))
+                result = add_value(out, &options[j]);
+    }
+    return result;
+}
+
 /* --- bash --- */
 
 static int add_bash_flags(struct buffer *out, const struct cli_command *command) {
@@ -56,68 +147,97 @@ static int add_bash_flags(struct buffer *out, const struct cli_command *command)
     return result;
 }
 
-static int add_bash_command(struct buffer *out, const struct cli_command *command) {
-    int result = buffer_append(out, "    ", 4);
+static int add_bash_commands(struct buffer *out, const struct cli_context *context) {
+    const struct cli_command *command;
+    int result = 0;
 
-    if (result == 0)
-        result = add_names(out, command, "|");
-    if (result == 0)
-        result = buffer_print(out, ") kind=%s flags='", kind_of(command));
-    if (result == 0)
-        result = add_bash_flags(out, command);
-    return result == 0 ? buffer_print(out, "' ;;\n") : result;
+    for (size_t i = 0; result == 0 && (command = cli_command_at(context->roles, i)); i++) {
+        if (!command->summary)
+            continue;
+        result = buffer_append(out, "    ", 4);
+        if (result == 0)
+            result = add_names(out, command, "|");
+        if (result == 0)
+            result = buffer_print(out, ") kind=%s flags='", kind_of(command));
+        if (result == 0)
+            result = add_bash_flags(out, command);
+        if (result == 0)
+            result = buffer_print(out, "' ;;\n");
+    }
+    return result;
 }
 
-static int add_bash_head(struct buffer *out, const char *name) {
-    return buffer_print(out,
-                        "# bash completion for %s, made by: %s completion bash\n"
-                        "_%s()\n"
-                        "{\n"
-                        "    local word=${COMP_WORDS[COMP_CWORD]} command='' kind='' flags='' at\n"
-                        "    COMPREPLY=()\n"
-                        "    for ((at = 1; at < COMP_CWORD; at++)); do\n"
-                        "        [[ ${COMP_WORDS[at]} == -* ]] && continue\n"
-                        "        command=${COMP_WORDS[at]}\n"
-                        "        break\n"
-                        "    done\n"
-                        "    case $command in\n",
-                        name, name, name);
-}
-
-static int add_bash_tail(struct buffer *out, const struct cli_context *context) {
-    const char *name = context->dialect->name;
-    int result = buffer_print(out, "    esac\n"
-                                   "    if [[ -z $command ]]; then\n"
-                                   "        COMPREPLY=($(compgen -W '");
+/* "    policies) words=(node rr ) ;;". */
+static int add_bash_words(struct buffer *out, const struct cli_context *context, const char *kind) {
+    int result = buffer_print(out, "    %s) words=(", kind);
 
     if (result == 0)
-        result = add_all_names(out, context);
-    if (result < 0)
-        return result;
-    return buffer_print(
-        out,
-        "' -- \"$word\"))\n"
-        "    elif [[ $word == -* ]]; then\n"
-        "        COMPREPLY=($(compgen -W \"$flags\" -- \"$word\"))\n"
-        "    elif [[ $kind == targets ]]; then\n"
-        "        COMPREPLY=($(compgen -W \"all $(%s completion names 2>/dev/null)\" -- \"$word\")\n"
-        "                   $(compgen -f -- \"$word\"))\n"
-        "    elif [[ $kind == files ]]; then\n"
-        "        COMPREPLY=($(compgen -f -- \"$word\"))\n"
-        "    fi\n"
-        "}\n"
-        "complete -o filenames -F _%s %s\n",
-        name, name, name);
+        result = add_words(out, context, kind);
+    return result == 0 ? buffer_print(out, ") ;;\n") : result;
 }
+
+/* COMPREPLY is quoted by the shell itself where it holds file names; names of apps are quoted
+ * here. compgen -W would expand what stands in a name. */
+static const char bash_head[] =
+    "# bash completion for ~, made by: ~ completion bash\n"
+    "_~()\n"
+    "{\n"
+    "    local word=${COMP_WORDS[COMP_CWORD]} command='' kind='' flags='' at place=0\n"
+    "    local -a words=() apps=()\n"
+    "    COMPREPLY=()\n"
+    "    for ((at = 1; at < COMP_CWORD; at++)); do\n"
+    "        case ${COMP_WORDS[at]} in\n"
+    "        --) kind=files ;;\n"
+    "        -*) ;;\n"
+    "        *) if [[ -z $command ]]; then command=${COMP_WORDS[at]}; else ((++place)); fi ;;\n"
+    "        esac\n"
+    "    done\n"
+    "    [[ $kind == files ]] && command='--'\n"
+    "    case $command in\n"
+    "    '') kind=commands flags='--help --version' ;;\n";
+static const char bash_values[] = "    esac\n"
+                                  "    case ${COMP_WORDS[COMP_CWORD - 1]} in\n";
+static const char bash_kinds[] =
+    "    esac\n"
+    "    if [[ $word == -* && $kind != files || $word == --* ]]; then\n"
+    "        words=($flags)\n"
+    "        kind=''\n"
+    "    fi\n"
+    "    case $kind in\n"
+    "    shells) words=(bash zsh) ;;\n"
+    "    signals) if ((place == 0)); then words=($(compgen -A signal SIG)); else kind=targets; fi\n"
+    "    esac\n"
+    "    case $kind in\n"
+    "    targets|either) mapfile -t apps < <(~ completion names 2>/dev/null) ;;\n";
+static const char bash_tail[] =
+    "    esac\n"
+    "    for at in \"${words[@]}\" \"${apps[@]}\"; do\n"
+    "        [[ $at == \"$word\"* ]] && COMPREPLY+=(\"$(printf %q \"$at\")\")\n"
+    "    done\n"
+    "    if [[ $kind == files || $kind == either || $kind == targets && ${#COMPREPLY[@]} == 0 ]]; "
+    "then\n"
+    "        mapfile -t words < <(compgen -f -- \"$word\")\n"
+    "        ((${#words[@]} > 0)) && compopt -o filenames 2>/dev/null\n"
+    "        COMPREPLY+=(\"${words[@]}\")\n"
+    "    fi\n"
+    "}\n"
+    "complete -F _~ ~\n";
 
 static int write_bash(struct buffer *out, const struct cli_context *context) {
-    const struct cli_command *command;
-    int result = add_bash_head(out, context->dialect->name);
+    static const char *const kinds[] = {"commands", "policies", "intercepts"};
+    int result = add_text(out, context, bash_head);
 
-    for (size_t i = 0; result == 0 && (command = cli_command_at(context->roles, i)); i++)
-        if (command->summary)
-            result = add_bash_command(out, command);
-    return result == 0 ? add_bash_tail(out, context) : result;
+    if (result == 0)
+        result = add_bash_commands(out, context);
+    if (result == 0)
+        result = add_text(out, context, bash_values);
+    if (result == 0)
+        result = add_values(out, context);
+    if (result == 0)
+        result = add_text(out, context, bash_kinds);
+    for (size_t i = 0; result == 0 && i < sizeof kinds / sizeof kinds[0]; i++)
+        result = add_bash_words(out, context, kinds[i]);
+    return result == 0 ? add_text(out, context, bash_tail) : result;
 }
 
 /* --- zsh --- */
@@ -163,56 +283,75 @@ static int add_zsh_commands(struct buffer *out, const struct cli_context *contex
     return result == 0 ? buffer_print(out, "    )\n") : result;
 }
 
-static int add_zsh_head(struct buffer *out, const struct cli_context *context) {
-    const char *name = context->dialect->name;
-    int result = buffer_print(out,
-                              "#compdef %s\n"
-                              "# zsh completion for %s, made by: %s completion zsh\n"
-                              "_%s()\n"
-                              "{\n"
-                              "    local -a commands flags names\n"
-                              "    local kind=''\n",
-                              name, name, name, name);
+static const char zsh_head[] = "#compdef ~\n"
+                               "# zsh completion for ~, made by: ~ completion zsh\n"
+                               "_~()\n"
+                               "{\n"
+                               "    local -a commands flags names\n"
+                               "    local kind='' command='' at place=0\n";
+static const char zsh_command[] =
+    "    for ((at = 2; at < CURRENT; at++)); do\n"
+    "        case ${words[at]} in\n"
+    "        --) _files; return ;;\n"
+    "        -*) ;;\n"
+    "        *) if [[ -z $command ]]; then command=${words[at]}; else ((++place)); fi ;;\n"
+    "        esac\n"
+    "    done\n"
+    "    case $command in\n"
+    "    '') kind=commands flags=('--help:this list' '--version:its version') ;;\n";
+static const char zsh_values[] = "    esac\n"
+                                 "    case ${words[CURRENT - 1]} in\n";
+static const char zsh_kinds[] = "    esac\n"
+                                "    [[ $PREFIX == -* ]] && kind=flags\n"
+                                "    [[ $kind == signals && $place -gt 0 ]] && kind=targets\n"
+                                "    case $kind in\n"
+                                "    flags) _describe flag flags ;;\n"
+                                "    commands) _describe command commands ;;\n"
+                                "    shells) compadd bash zsh ;;\n"
+                                "    signals) compadd -P SIG -- ${signals:#(EXIT|ZERR|DEBUG)} ;;\n"
+                                "    files) _files ;;\n"
+                                "    targets|either)\n"
+                                "        names=(${(f)\"$(~ completion names 2>/dev/null)\"})\n"
+                                "        compadd -a names\n"
+                                "        _files ;;\n";
+static const char zsh_tail[] = "    esac\n"
+                               "}\n"
+                               "if [[ ${funcstack[1]} == _~ ]]; then\n"
+                               "    _~\n"
+                               "else\n"
+                               "    compdef _~ ~\n"
+                               "fi\n";
+
+static int add_zsh_words(struct buffer *out, const struct cli_context *context, const char *kind) {
+    int result = buffer_print(out, "    %s) compadd ", kind);
 
     if (result == 0)
-        result = add_zsh_commands(out, context);
-    return result == 0 ? buffer_print(out, "    if ((CURRENT == 2)); then\n"
-                                           "        _describe command commands\n"
-                                           "        return\n"
-                                           "    fi\n"
-                                           "    case ${words[2]} in\n")
-                       : result;
-}
-
-static int add_zsh_tail(struct buffer *out, const char *name) {
-    return buffer_print(out,
-                        "    esac\n"
-                        "    if [[ $PREFIX == -* ]]; then\n"
-                        "        _describe flag flags\n"
-                        "    elif [[ $kind == targets ]]; then\n"
-                        "        names=(all ${(f)\"$(%s completion names 2>/dev/null)\"})\n"
-                        "        compadd -a names\n"
-                        "        _files\n"
-                        "    elif [[ $kind == files ]]; then\n"
-                        "        _files\n"
-                        "    fi\n"
-                        "}\n"
-                        "if [[ ${funcstack[1]} == _%s ]]; then\n"
-                        "    _%s \"$@\"\n"
-                        "else\n"
-                        "    compdef _%s %s\n"
-                        "fi\n",
-                        name, name, name, name, name);
+        result = add_words(out, context, kind);
+    return result == 0 ? buffer_print(out, ";;\n") : result;
 }
 
 static int write_zsh(struct buffer *out, const struct cli_context *context) {
     const struct cli_command *command;
-    int result = add_zsh_head(out, context);
+    int result = add_text(out, context, zsh_head);
 
+    if (result == 0)
+        result = add_zsh_commands(out, context);
+    if (result == 0)
+        result = add_text(out, context, zsh_command);
     for (size_t i = 0; result == 0 && (command = cli_command_at(context->roles, i)); i++)
         if (command->summary)
             result = add_zsh_command(out, command);
-    return result == 0 ? add_zsh_tail(out, context->dialect->name) : result;
+    if (result == 0)
+        result = add_text(out, context, zsh_values);
+    if (result == 0)
+        result = add_values(out, context);
+    if (result == 0)
+        result = add_text(out, context, zsh_kinds);
+    if (result == 0)
+        result = add_zsh_words(out, context, "policies");
+    if (result == 0)
+        result = add_zsh_words(out, context, "intercepts");
+    return result == 0 ? add_text(out, context, zsh_tail) : result;
 }
 
 int completion_write(struct buffer *out, const struct cli_context *context,

@@ -5,22 +5,39 @@
 #include "cli/records.h"
 #include "cli/show.h"
 
+#include <stdio.h>
 #include <string.h>
 
-/* Each name once; a name with a blank is no word for a shell. */
+/* Each once, and none that is no line of its own. */
+static int add_name(struct buffer *out, json_t *seen, const char *name) {
+    for (const char *at = name; *at; at++)
+        if ((unsigned char)*at < ' ' || *at == 0x7f)
+            return 0;
+    if (!*name || json_object_get(seen, name))
+        return 0;
+    json_object_set_new(seen, name, json_true());
+    return buffer_print(out, "%s\n", name);
+}
+
+/* Whatever can be a target: names, namespaces, numbers. */
 static int add_names(struct buffer *out, const json_t *processes) {
     json_t *seen = json_object();
     const json_t *process;
     size_t index;
-    int drawn = 0;
+    int drawn = buffer_print(out, "all\n");
 
     json_array_foreach(processes, index, process) {
-        const char *name = json_string_value(json_object_get(process, "name"));
+        const json_t *env = json_object_get(process, "pm2_env");
+        char number[DRAW_NUMBER_MAX];
 
-        if (!name || drawn < 0 || json_object_get(seen, name) || strpbrk(name, " \t\n"))
-            continue;
-        json_object_set_new(seen, name, json_true());
-        drawn = buffer_print(out, "%s\n", name);
+        snprintf(number, sizeof number, "%lld",
+                 (long long)draw_member_number(process, "pm_id", -1));
+        if (drawn == 0)
+            drawn = add_name(out, seen, draw_member_text(process, "name", ""));
+        if (drawn == 0)
+            drawn = add_name(out, seen, draw_member_text(env, "namespace", ""));
+        if (drawn == 0)
+            drawn = add_name(out, seen, number);
     }
     json_decref(seen);
     return drawn;
@@ -66,5 +83,8 @@ const struct cli_command command_completion = {
     .name = "completion",
     .usage = "[bash|zsh]",
     .summary = "a script for the shell, that completes commands, flags and names",
+    .examples = "completion bash > ~/.local/share/bash-completion/completions/baton\n"
+                "completion zsh > ~/.zfunc/_baton",
+    .completes = CLI_COMPLETES_SHELLS,
     .run = run_completion,
 };

@@ -52,10 +52,15 @@ static const struct cli_option daemon_options[] = {
 
 static void print_help(const struct cli_dialect *dialect) {
     printf("Usage: %s daemon [OPTIONS]\n\n"
-           "The daemon itself, in the foreground: for service managers and containers. The first "
-           "command that\nneeds one starts it otherwise. Its home is $%s, or %s.\n\nOptions:\n",
+           "The daemon itself, in the foreground: for service managers and containers. The\n"
+           "first command that needs one starts it otherwise. Its home is $%s,\n"
+           "or %s.\n\nOptions:\n",
            dialect->name, dialect->home_variable, dialect->home_default);
     options_print(stdout, daemon_options);
+}
+
+void cli_daemon_options(struct cli_option table[OPTIONS_MAX + 1]) {
+    memcpy(table, daemon_options, sizeof daemon_options);
 }
 
 enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, char **argv,

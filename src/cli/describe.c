@@ -155,6 +155,8 @@ const struct cli_command command_describe = {
     .aliases = "desc info show",
     .usage = "TARGET...",
     .summary = "everything about processes",
+    .examples = "describe api\n"
+                "describe 0",
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_describe,
 };

@@ -143,6 +143,7 @@ const struct cli_command command_validate = {
     .name = "validate",
     .usage = "FILE...",
     .summary = "say what is wrong with process files, and start nothing",
+    .examples = "validate ecosystem.config.js",
     .options = validate_tables,
     .completes = CLI_COMPLETES_FILES,
     .run = run_validate,

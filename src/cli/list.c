@@ -129,6 +129,9 @@ const struct cli_command command_list = {
     .aliases = "ls l ps status",
     .usage = "",
     .summary = "a table of all processes",
+    .examples = "list --sort memory:desc\n"
+                "list --watch\n"
+                "list -m",
     .options = tables,
     .run = run_list,
 };

@@ -195,6 +195,9 @@ const struct cli_command command_logs = {
     .aliases = "log",
     .usage = "[TARGET...]",
     .summary = "the last lines that apps have printed, and what follows",
+    .examples = "logs api --lines 100\n"
+                "logs --err --timestamp\n"
+                "logs api --nostream --json",
     .options = tables,
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_logs,
@@ -204,6 +207,7 @@ const struct cli_command command_flush = {
     .name = "flush",
     .usage = "[TARGET...]",
     .summary = "empty the log files",
+    .examples = "flush api",
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_flush,
 };

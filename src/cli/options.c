@@ -1,14 +1,16 @@
 #include "cli/options.h"
 
 #include "base/text.h"
+#include "cli/paragraph.h"
 
 #include <getopt.h>
 #include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
-#define FIRST_LONG 256 /* getopt_long's numbers for options without a letter; beyond any letter */
-#define A_WORD     1   /* what it returns for a word that is no option */
+#define FIRST_LONG  256 /* getopt_long's numbers for options without a letter; beyond any letter */
+#define HELP_COLUMN 34
+#define A_WORD      1 /* what it returns for a word that is no option */
 
 struct getopt_tables {
     char letters[3 * OPTIONS_MAX + 4];
@@ -260,6 +262,6 @@ void options_print(FILE *file, const struct cli_option *options) {
                      (int)strlen(options->value) - 2, options->value + 1);
         else
             snprintf(name, sizeof name, "%s--%s %s", letter, options->name, options->value);
-        fprintf(file, "  %-36s %s\n", name, options->help);
+        paragraph_print_item(file, HELP_COLUMN, name, options->help);
     }
 }

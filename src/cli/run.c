@@ -11,18 +11,18 @@
 static void print_help(const struct cli_option *options) {
     puts("Usage: baton run [OPTIONS] SCRIPT [-- ARGUMENTS]\n"
          "\n"
-         "Runs a program as several workers behind one master, in the foreground. The master alone "
-         "accepts\n"
-         "connections and hands each client to a worker; workers that end are started again.\n"
+         "Runs a program as several workers behind one master, in the foreground. The\n"
+         "master alone accepts connections and hands each client to a worker; workers\n"
+         "that end are started again.\n"
          "\n"
-         "Options (times are in milliseconds unless they bear a unit; defaults in brackets):");
+         "Options (times in milliseconds, or with a unit; defaults in brackets):");
     options_print(stdout, options);
     run_print_kinds();
     run_print_policies();
-    puts("\nSignals: SIGINT or SIGTERM serves what has connected and ends, a second one ends at "
-         "once; SIGHUP\n"
-         "replaces the workers one by one without losing a client; SIGUSR1 prints the status.\n"
-         "Exit code: 0 stopped as told, 1 could not be started, 2 every worker was given up.");
+    puts("\nSignals: SIGINT or SIGTERM serves what has connected and ends, a second one ends\n"
+         "at once; SIGHUP replaces the workers one by one without losing a client;\n"
+         "SIGUSR1 prints the status.\n"
+         "Exit code: 0 stopped as told, 1 could not be started, 2 every worker given up.");
 }
 
 static void complain_of_words(const struct cli_words *words) {

@@ -2,11 +2,14 @@
 
 #include "base/text.h"
 #include "cli/app_options.h"
+#include "cli/paragraph.h"
 #include "config/attribute.h"
 #include "policy/policy.h"
 
 #include <string.h>
 #include <uv.h>
+
+#define NAME_COLUMN 13
 
 static int set_status(void *target, const char *value) {
     struct run_flags *flags = target;
@@ -105,13 +108,14 @@ void run_print_kinds(void) {
 
     puts("\nKinds, for --intercept:");
     for (size_t i = 0; i < sizeof summaries / sizeof summaries[0]; i++)
-        printf("  %-10s %s\n", settings_intercept_name((enum settings_intercept)i), summaries[i]);
+        paragraph_print_item(stdout, NAME_COLUMN,
+                             settings_intercept_name((enum settings_intercept)i), summaries[i]);
 }
 
 void run_print_policies(void) {
     puts("\nPolicies:");
     for (int i = 0; policy_types[i]; i++)
-        printf("  %-10s %s\n", policy_types[i]->name, policy_types[i]->summary);
+        paragraph_print_item(stdout, NAME_COLUMN, policy_types[i]->name, policy_types[i]->summary);
 }
 
 int run_check_policy(const char *specification) {

@@ -93,6 +93,8 @@ const struct cli_command command_scale = {
     .name = "scale",
     .usage = "NAME N|+N|-N",
     .summary = "more or fewer processes of an app",
+    .examples = "scale api 4\n"
+                "scale api +2",
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_scale,
 };
@@ -101,6 +103,7 @@ const struct cli_command command_send = {
     .name = "send",
     .usage = "TARGET LINE",
     .summary = "write a line to the standard input of a process",
+    .examples = "send 0 'reload config'",
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_send,
 };

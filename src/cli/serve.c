@@ -15,9 +15,9 @@
 static void print_help(const struct cli_option *options) {
     puts("Usage: baton serve [OPTIONS] [DIR] [PORT]\n"
          "\n"
-         "Serves the files of DIR (.) on PORT (8080) with the built-in HTTP worker. With -i N it "
-         "does so with N\n"
-         "workers behind a master; all other options are then those of baton run:");
+         "Serves the files of DIR (.) on PORT (8080) with the built-in HTTP worker. With\n"
+         "-i N it does so with N workers behind a master; all other options are then\n"
+         "those of baton run:");
     options_print(stdout, options);
     run_print_policies();
     puts("\nFor experiments it also answers /hello, /echo, /sleep/MS, /burn/MS and /whoami.");
@@ -95,7 +95,7 @@ static int set_single_page(void *target, const char *value) {
 }
 
 /* Those of run, and its own. */
-static void serve_options(struct cli_option table[OPTIONS_MAX + 1]) {
+void cli_serve_options(struct cli_option table[OPTIONS_MAX + 1]) {
     static const struct cli_option own = {
         "spa",          0, NULL, NULL, "index.html for what is not there (also without -i)",
         set_single_page};
@@ -116,7 +116,7 @@ enum cli_verdict cli_parse_serve(int argc, char **argv, struct cli_serve *serve)
 
     *serve = (struct cli_serve){.directory = NULL};
     settings_init(&serve->settings);
-    serve_options(options);
+    cli_serve_options(options);
     if (run_flags_init(&flags) < 0 || options_parse(argc, argv, options, &flags, &words) < 0)
         goto done;
     if (flags.common.help) {

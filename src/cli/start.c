@@ -185,8 +185,12 @@ const struct cli_command command_start = {
     .name = "start",
     .usage = "[SCRIPT|COMMAND|FILE|TARGET...] [-- ARGUMENTS]",
     .summary = "start a program, the apps of a process file, or what is stopped",
+    .examples = "start app.js -n api -i max\n"
+                "start ecosystem.config.js --env production\n"
+                "start \"python3 -m http.server 8000\" -n files\n"
+                "start server.js -- --port 3000",
     .options = tables,
-    .completes = CLI_COMPLETES_FILES,
+    .completes = CLI_COMPLETES_EITHER,
     .takes_program = true,
     .run = run_start,
 };

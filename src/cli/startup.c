@@ -1,4 +1,5 @@
 /* startup, unstartup: the daemon at boot, by a unit of systemd. */
+#include "cli/help.h"
 #include "cli/message.h"
 #include "cli/options.h"
 #include "cli/records.h"
@@ -88,16 +89,13 @@ static int fail(const struct startup *startup, const char *what, const char *pat
 /* --- what is to be done --- */
 
 static enum cli_verdict parse(struct startup *startup, int argc, char **argv) {
-    const struct cli_dialect *dialect = startup->call.context->dialect;
     const struct cli_command *command = startup->call.command;
     struct cli_words words = {.of_program = false};
 
     if (options_parse(argc, argv, startup_options, &startup->flags, &words) < 0)
         return CLI_WRONG;
     if (startup->flags.help) {
-        printf("Usage: %s %s %s\n\n%s\n\nOptions:\n", dialect->name, command->name, command->usage,
-               command->summary);
-        options_print(stdout, startup_options);
+        help_print_command(startup->call.context, command, startup_options);
         return CLI_SHOWN;
     }
     if (words.count + words.rest_count > 1 ||
@@ -106,6 +104,10 @@ static enum cli_verdict parse(struct startup *startup, int argc, char **argv) {
         return CLI_WRONG;
     }
     return CLI_GO;
+}
+
+static void fill_options(struct cli_option table[OPTIONS_MAX + 1]) {
+    memcpy(table, startup_options, sizeof startup_options);
 }
 
 /* The user may be known only to the system in --root; then --hp says what is to be known. */
@@ -375,6 +377,9 @@ const struct cli_command command_startup = {
     .name = "startup",
     .usage = "[OPTIONS] [systemd]",
     .summary = "start the daemon at boot: write and enable a unit of systemd",
+    .examples = "startup\n"
+                "save",
+    .fill_options = fill_options,
     .run_itself = run_startup,
 };
 
@@ -382,5 +387,6 @@ const struct cli_command command_unstartup = {
     .name = "unstartup",
     .usage = "[OPTIONS] [systemd]",
     .summary = "do not start the daemon at boot: take the unit back",
+    .fill_options = fill_options,
     .run_itself = run_unstartup,
 };
