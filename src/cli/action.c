@@ -36,15 +36,25 @@ static void show_output(const json_t *lines) {
     }
 }
 
+/* A failure of a process, or of an app that never had one. */
+static void fail_process(const struct cli_call *call, const json_t *process) {
+    const char *name = draw_member_text(process, "name", "?");
+    const char *reason = draw_member_text(process, "reason", "failed");
+    long long pm_id = (long long)draw_member_number(process, "pm_id", -1);
+
+    if (pm_id < 0)
+        cli_fail(call, "[%s] %s", name, reason);
+    else
+        cli_fail(call, "[%s](%lld) %s", name, pm_id, reason);
+}
+
 /* The exit code. */
 static int show_failed(const struct cli_call *call, const json_t *failed) {
     const json_t *process;
     size_t index;
 
     json_array_foreach(failed, index, process) {
-        cli_fail(call, "[%s](%lld) %s", draw_member_text(process, "name", "?"),
-                 (long long)draw_member_number(process, "pm_id", -1),
-                 draw_member_text(process, "reason", "failed"));
+        fail_process(call, process);
         show_output(json_object_get(process, "output"));
     }
     return json_array_size(failed) > 0;

@@ -24,7 +24,7 @@ static int add_names(struct buffer *out, const json_t *processes) {
     json_t *seen = json_object();
     const json_t *process;
     size_t index;
-    int drawn = buffer_print(out, "all\n");
+    int drawn = json_array_size(processes) > 0 ? buffer_print(out, "all\n") : 0;
 
     json_array_foreach(processes, index, process) {
         const json_t *env = json_object_get(process, "pm2_env");

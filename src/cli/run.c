@@ -19,8 +19,8 @@ static void print_help(const struct cli_option *options) {
     options_print(stdout, options);
     run_print_kinds();
     run_print_policies();
-    puts("\nSignals: SIGINT or SIGTERM serves what has connected and ends, a second one ends\n"
-         "at once; SIGHUP replaces the workers one by one without losing a client;\n"
+    puts("\nSignals: SIGINT or SIGTERM serves what has connected and ends, a second one\n"
+         "ends at once; SIGHUP replaces the workers one by one without losing a client;\n"
          "SIGUSR1 prints the status.\n"
          "Exit code: 0 stopped as told, 1 could not be started, 2 every worker given up.");
 }

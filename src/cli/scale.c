@@ -40,10 +40,15 @@ static int scale(struct cli_client *client, const struct cli_targets *targets, c
     after = wanted(text, before);
     json_decref(processes);
     if (after < 0)
-        return cli_fail(call, "scale takes a number from 0 to %d, or +N or -N, not '%s'",
+        return cli_fail(call, "scale takes a number from 1 to %d, or +N or -N, not '%s'",
                         INSTANCES_MAX, text);
     if (after == before)
         return cli_fail(call, "Nothing to do");
+    if (after < 1)
+        return cli_fail(call,
+                        "an app has at least one process, and %s has %lld; stop or delete ends "
+                        "all of them",
+                        call->words.words[0], (long long)before);
     cli_say(call, "Scaling %s application", after > before ? "up" : "down");
     number = text[0] == '+' || text[0] == '-' ? json_string(text) : json_integer(after);
     code = cli_action_post(client, "/v1/actions/scale",

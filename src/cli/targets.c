@@ -84,6 +84,27 @@ void cli_targets_words(const struct cli_targets *targets, char *text, size_t siz
     }
 }
 
+/* Of several, the first that nothing is called, into `name`: all of them stand there until it is
+ * known which. */
+static void find_unknown(const struct cli_targets *targets, struct cli_client *client, char *name,
+                         size_t size) {
+    size_t index;
+    json_t *one;
+
+    json_array_foreach(targets->names, index, one) {
+        json_t *alone = json_pack("[O]", one);
+        json_t *found = NULL;
+        int error = alone ? cli_client_processes(client, alone, &found) : UV_ENOMEM;
+
+        if (error == UV_ENOENT)
+            snprintf(name, size, "%s", json_string_value(one));
+        json_decref(alone);
+        json_decref(found);
+        if (error < 0)
+            return;
+    }
+}
+
 int cli_targets_processes(const struct cli_targets *targets, struct cli_client *client, bool whole,
                           json_t **ret_processes) {
     char words[256];
@@ -101,7 +122,9 @@ int cli_targets_processes(const struct cli_targets *targets, struct cli_client *
         cli_warn(client->call, "No process found");
     else if (error == UV_ENOENT && client->call->context->dialect->pm2)
         cli_fail(client->call, "Process or Namespace %s not found", words);
-    else if (error == UV_ENOENT)
+    else if (error == UV_ENOENT) {
+        find_unknown(targets, client, words, sizeof words);
         cli_fail(client->call, "there is no app or process '%s'", words);
+    }
     return error;
 }

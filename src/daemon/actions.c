@@ -236,7 +236,8 @@ static void on_signal(struct daemon *daemon, struct control_request *request) {
     struct fleet_selection selection;
 
     if (number < 1 || number >= NSIG) {
-        bad_request(request, "\"signal\" must be a signal's name, such as \"SIGUSR2\"");
+        bad_request(request,
+                    "there is no such signal: a name such as \"SIGUSR2\" or a number is wanted");
         return;
     }
     if (!daemon_select(daemon, request, false, &selection))

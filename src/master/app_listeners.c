@@ -20,7 +20,7 @@ static void on_bind_failed(struct app *app, const struct listener_key *key, int 
     address_describe(&key->address.any, key->length, text);
     if (error == UV_EADDRINUSE)
         snprintf(app->bind_reason, sizeof app->bind_reason,
-                 "%.256s: %s is in use by another program", name, text);
+                 "%.256s: %s is in use by another app or program", name, text);
     else
         snprintf(app->bind_reason, sizeof app->bind_reason, "%.256s: cannot listen on %s: %s", name,
                  text, uv_strerror(error));

@@ -1,6 +1,7 @@
 """Commands where no daemon is: what only looks never starts one."""
 import json
 import os
+import re
 import shutil
 import subprocess
 
@@ -84,12 +85,12 @@ def test_validate(cli, tmp_path, text, code, word):
 def test_help(cli, words):
     out = cli(*words).stdout
     for command in ("run", "start", "stop", "reload", "list", "logs", "monit", "startOrReload"):
-        assert f"  baton {command} " in out
+        assert f"\n  {command} " in out
+    assert "\nApps\n  start " in out
 
 
 def commands(cli):
-    return [line.split()[1] for line in cli("help").stdout.splitlines()
-            if line.startswith("  baton ")]
+    return re.findall(r"^  ([A-Za-z]+) ", cli("help").stdout, re.MULTILINE)
 
 
 def test_every_command_has_help(cli):
@@ -124,6 +125,31 @@ def test_flags_before_the_command(cli):
     assert cli("--sort", "nonsense", "list").returncode == 1
 
 
+def test_no_help_text_is_wider_than_a_terminal(cli):
+    for words in [["help"]] + [[name, "--help"] for name in commands(cli)]:
+        for line in cli(*words).stdout.splitlines():
+            assert len(line) < 80, (words, line)
+
+
+@pytest.mark.parametrize("name", ["start", "reload", "logs", "list", "completion"])
+def test_examples_are_of_the_command(cli, name):
+    examples = cli(name, "--help").stdout.partition("\nExamples:\n")[2].splitlines()
+    assert examples and examples[0].startswith(f"  baton {name} ")
+
+
+@pytest.mark.parametrize("name", ["kill", "list", "save", "ping", "monit"])
+def test_a_word_too_many(cli, name):
+    done = cli(name, "api")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"{name} takes no words such as 'api'" in done.stderr
+
+
+def test_an_option_without_a_command(cli):
+    done = cli("--nonsense")
+    assert done.returncode == 1
+    assert "there is no option '--nonsense'" in done.stderr
+
+
 # --- completion ---
 
 def test_bash_completes(cli, tmp_path):
@@ -131,14 +157,19 @@ def test_bash_completes(cli, tmp_path):
     ask = """
         {script}
         try() {{ COMP_WORDS=(baton "$@"); COMP_CWORD=$#; _baton; echo "${{COMPREPLY[@]}}"; }}
-        try sta; try list --so; try start --max-me; try sendS
+        try list --so; try start --max-me; try sendS; try help reloadL; try sendSignal SIGUSR
+        try completion ''; try start --policy r; try start --intercept l; try run --stat
+        try start --max-restarts ''; try -s resu; touch file.js; try start fil; try start x -- fi
+        try sta
     """.format(script=script)
     done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=20,
                           check=False, cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert done.stderr == ""
-    first, *others = done.stdout.splitlines()
-    assert {"start", "startOrReload", "status"} <= set(first.split())
-    assert others == ["--sort", "--max-memory-restart", "sendSignal"]
+    *others, last = done.stdout.splitlines()
+    assert {"start", "startOrReload", "status"} <= set(last.split())
+    assert others == ["--sort", "--max-memory-restart", "sendSignal", "reloadLogs",
+                      "SIGUSR1 SIGUSR2", "bash zsh", "rr random", "listen-fds", "--status", "",
+                      "resurrect", "file.js", "file.js"]
 
 
 @pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")

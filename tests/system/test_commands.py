@@ -9,7 +9,7 @@ def test_help_names_the_commands(arguments, code):
     result = run_baton(*arguments)
     assert (result.returncode, result.stderr) == (code, "")
     for command in ["run", "serve", "version", "help"]:
-        assert f"  baton {command} " in result.stdout
+        assert f"\n  {command} " in result.stdout
 
 
 @pytest.mark.parametrize("name", ["version", "-v", "--version"])
@@ -19,7 +19,7 @@ def test_version(name):
     assert result.stdout == run_baton("version").stdout != ""
 
 
-@pytest.mark.parametrize("name, hint", [("srve", "did you mean 'serve'?"), ("frobnicate", "--help"),
+@pytest.mark.parametrize("name, hint", [("serv", "did you mean 'serve'?"), ("frobnicate", "--help"),
                                         ("\x1b[31m", "--help")])
 def test_an_unknown_command(name, hint):
     result = run_baton(name)

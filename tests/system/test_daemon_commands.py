@@ -189,11 +189,34 @@ def test_init_writes_an_example_that_is_valid(home):
     assert written.read_text() == text, "what is there is not overwritten"
 
 
-def test_shell_completion_works(app):
-    script = app.cli("completion", "bash").ok().out
-    checked = subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True,
-                             check=False)
-    assert checked.returncode == 0, checked.stderr
+def test_completion_of_names_and_none_is_expanded(app):
+    for name in ("my app", "$(touch pwned)", "`touch pwned`", "web"):
+        app.start("idle.js", "-n", name, "-f", "--namespace", "space")
+    script = app.cli("completion", "bash").ok().out + """
+        baton() { "$program" "$@"; }
+        try() { COMP_WORDS=(baton "$@"); COMP_CWORD=$#; _baton; printf '%s\\n' "${COMPREPLY[@]}"; }
+        try stop w; try logs my; try describe '$'; try restart sp; try scale '`'; try start web
+        try stop ''
+    """
+    asked = subprocess.run(["bash"], input=script, text=True, capture_output=True, check=False,
+                           timeout=60, cwd=app.work,
+                           env={**app.environment, "program": app.command[0]})
+    assert asked.stderr == ""
+    assert asked.stdout.splitlines()[:6] == [
+        "web", "my\\ app", r"\$\(touch\ pwned\)", "space", r"\`touch\ pwned\`", "web"]
+    assert {"all", "a", "0", "1", "space"} <= set(asked.stdout.splitlines()[6:])
+    assert not (app.work / "pwned").exists()
+
+
+def test_what_is_unknown_is_named(app):
+    result = app.cli("stop", "a", "nope", "none").failed()
+    assert result.err.strip() == "[baton] there is no app or process 'nope'"
+    assert {one.status for one in app.jlist()} == {"online"}
+
+
+def test_an_app_keeps_one_process(app):
+    assert "at least one process, and a has 2" in app.cli("scale", "a", "-2").failed().err
+    assert len(app.jlist()) == 2
 
 
 class Screen:

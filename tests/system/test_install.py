@@ -47,7 +47,8 @@ def test_what_is_installed(prefix):
     libraries = str(only(prefix, "**/libbaton.so").parent.relative_to(prefix))
     assert installed == {
         "bin/baton", "include/baton/worker.h",
-        "share/man/man1/baton.1", "share/man/man3/libbaton.3",
+        "share/bash-completion/completions/baton",
+        "share/man/man1/baton.1", "share/man/man3/libbaton.3", "share/zsh/site-functions/_baton",
         f"{libraries}/baton/libbaton-preload.so",
         f"{libraries}/libbaton.a", f"{libraries}/libbaton.so", f"{libraries}/libbaton.so.0",
         f"{libraries}/libbaton.so.0.1.0", f"{libraries}/pkgconfig/libbaton.pc"}
