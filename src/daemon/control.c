@@ -4,6 +4,7 @@
 #include "daemon/control_reply.h"
 #include "daemon/control_socket.h"
 #include "daemon/event_stream.h"
+#include "daemon/json_read.h"
 #include "http/connection.h"
 #include "http/request.h"
 #include "http/response.h"
@@ -116,9 +117,13 @@ static bool read_body(struct control_request *request, const struct http_request
                             "a body may hold at most %d values", CONTROL_VALUES_MAX);
         return false;
     }
-    request->body = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    request->body = json_read(text, length, JSON_REJECT_DUPLICATES, &error);
     if (request->body)
         return true;
+    if (json_error_code(&error) == json_error_out_of_memory) {
+        control_reply_error(request->connection, 503, "overloaded", "memory is out");
+        return false;
+    }
     control_reply_error(request->connection, 400, "bad_request",
                         "the JSON cannot be read: line %d: %s", error.line, error.text);
     return false;

@@ -1,19 +1,42 @@
 #include "daemon/package.h"
 
+#include "daemon/json_read.h"
+
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LEVELS_MAX 16
 
+/* NULL for what is no file: a pipe of that name would have us wait for its writer. */
+static FILE *open_file(const char *path) {
+    int descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    struct stat status;
+    FILE *file = NULL;
+
+    if (descriptor < 0)
+        return NULL;
+    if (fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode))
+        file = fdopen(descriptor, "r");
+    if (!file)
+        close(descriptor);
+    return file;
+}
+
 static char *version_of(const char *path) {
-    json_t *package = json_load_file(path, 0, NULL);
+    FILE *file = open_file(path);
+    json_error_t error;
+    json_t *package = file ? json_read_file(file, 0, &error) : NULL;
     const char *version = json_string_value(json_object_get(package, "version"));
     char *copy = version ? strdup(version) : NULL;
 
     json_decref(package);
+    if (file)
+        fclose(file);
     return copy;
 }
 

@@ -1,6 +1,7 @@
 #include "daemon/state_file.h"
 
 #include "base/text.h"
+#include "daemon/json_read.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -130,7 +131,7 @@ static int load(const char *path, json_t **ret_value, char error[STATE_FILE_ERRO
         snprintf(error, STATE_FILE_ERROR_MAX, "cannot be opened: %s", uv_strerror(result));
         return result;
     }
-    value = json_loadf(file, 0, &problem);
+    value = json_read_file(file, 0, &problem);
     fclose(file);
     if (!value) {
         snprintf(error, STATE_FILE_ERROR_MAX, "is broken in line %d: %.160s", problem.line,

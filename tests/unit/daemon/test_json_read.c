@@ -1,0 +1,98 @@
+#include "daemon/json_read.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <setjmp.h>
+
+#include <cmocka.h>
+
+#define TEXT_MAX 40000
+
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+
+/* Before libc's own, so that from the n-th on allocations fail. */
+static long left;
+
+void *__libc_malloc(size_t size);
+
+void *malloc(size_t size) {
+    if (left > 0 && --left == 0) {
+        left = 1;
+        return NULL;
+    }
+    return __libc_malloc(size);
+}
+
+/* Strings of many lengths, keys in great number, and what is nested. */
+static size_t write_text(char text[TEXT_MAX]) {
+    size_t length = (size_t)snprintf(text, TEXT_MAX, "{");
+
+    for (int i = 0; i < 100; i++)
+        length += (size_t)snprintf(text + length, TEXT_MAX - length, "\"key%d\":\"%0*d\",", i,
+                                   i * 3 + 1, i);
+    return length + (size_t)snprintf(text + length, TEXT_MAX - length,
+                                     "\"last\":[[[[[[]]]]],[[],[],[],{},{},true,1.5,-7]]}");
+}
+
+static void test_each_allocation_fails(void **state) {
+    char text[TEXT_MAX];
+    size_t length = write_text(text);
+    json_t *value = NULL;
+    json_error_t error;
+    long number = 0;
+
+    (void)state;
+    while (!value) {
+        left = ++number;
+        value = json_read(text, length, JSON_REJECT_DUPLICATES, &error);
+        left = 0;
+        if (!value)
+            assert_int_equal(json_error_code(&error), json_error_out_of_memory);
+        assert_true(number < 10000);
+    }
+    assert_true(number > 200);
+    assert_int_equal(json_object_size(value), 101);
+    json_decref(value);
+}
+
+#else
+
+static void test_each_allocation_fails(void **state) {
+    (void)state;
+    skip();
+}
+
+#endif
+
+static void test_it_reads_what_jansson_reads(void **state) {
+    static const char *const texts[] = {"{}", "[1,2]", "{\"a\":1,\"a\":2}",  "",
+                                        "{",  "[] x",  "{\"a\":\"\\u00e4\"}"};
+    json_error_t error;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        size_t length = strlen(texts[i]);
+        json_t *expected = json_loadb(texts[i], length, JSON_REJECT_DUPLICATES, NULL);
+        json_t *value = json_read(texts[i], length, JSON_REJECT_DUPLICATES, &error);
+
+        assert_int_equal(value != NULL, expected != NULL);
+        assert_true(!value || json_equal(value, expected));
+        assert_true(value || error.text[0]);
+        json_decref(expected);
+        json_decref(value);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_it_reads_what_jansson_reads),
+        cmocka_unit_test(test_each_allocation_fails),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
