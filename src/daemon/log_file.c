@@ -146,13 +146,25 @@ static int move_up(struct log_file *file, uint32_t number) {
     return result;
 }
 
+static bool has(const struct log_file *file, uint32_t number) {
+    return exists(file, number, false) || exists(file, number, true);
+}
+
+/* What a larger limit has left. */
+static void remove_surplus(struct log_file *file) {
+    for (uint32_t number = file->options.keep + 1; number <= KEEP_MAX && has(file, number);
+         number++)
+        remove_one(file, number);
+}
+
 /* Makes PATH.1 free. Those above a gap stay; without one the oldest goes. */
 static int shift(struct log_file *file) {
     uint32_t keep = file->options.keep;
     uint32_t number = PREDECESSOR_1;
     int result = 0;
 
-    while (number <= keep && (exists(file, number, false) || exists(file, number, true)))
+    remove_surplus(file);
+    while (number <= keep && has(file, number))
         number++;
     if (number > keep)
         remove_one(file, number = keep);
@@ -333,6 +345,7 @@ int log_file_flush(struct log_file *file) {
         return 0;
     for (uint32_t number = PREDECESSOR_1; number <= file->options.keep; number++)
         remove_one(file, number);
+    remove_surplus(file);
     file->waits = false;
     return empty(file);
 }

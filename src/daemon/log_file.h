@@ -1,9 +1,9 @@
 /* One log file: appended to, rotated when it is large enough, its predecessors compressed.
  *
  * PATH is written to; when it would pass max_size it becomes PATH.1, what was PATH.1 becomes
- * PATH.2, and so on to PATH.keep, where possible at the end of a line. Predecessors that have
- * rested for a while become PATH.N.gz: a flood, which throws them away within seconds, costs no
- * compression.
+ * PATH.2, and so on to PATH.keep, where possible at the end of a line; what follows PATH.keep
+ * without a gap, of a time with a larger limit, goes then, too. Predecessors that have rested for a
+ * while become PATH.N.gz: a flood, which throws them away within seconds, costs no compression.
  *
  * Others may do as they like with it: a file that is renamed or removed (logrotate) is opened anew
  * and one that is truncated (copytruncate) is known to be shorter, both within a second of the next

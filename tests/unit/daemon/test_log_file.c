@@ -353,6 +353,33 @@ static void test_a_gap_is_filled_and_nothing_dropped(void **state) {
     check_none(".4");
 }
 
+static void test_a_lower_limit_takes_those_above_it_along(void **state) {
+    (void)state;
+    start(4, 5);
+    put("aaa\nbbb\nccc\nddd\neee\n");
+    check(".4", "aaa\n");
+    log_file_clear(&file);
+    start(4, 2);
+    check(".4", "aaa\n");
+    put("fff\n");
+    check(".1", "eee\n");
+    check(".2", "ddd\n");
+    check_none(".3");
+    check_none(".4");
+}
+
+static void test_flushing_takes_those_above_a_lower_limit_along(void **state) {
+    (void)state;
+    start(4, 5);
+    put("aaa\nbbb\nccc\nddd\n");
+    log_file_clear(&file);
+    start(4, 1);
+    assert_int_equal(log_file_flush(&file), 0);
+    check_none(".1");
+    check_none(".2");
+    check_none(".3");
+}
+
 static void test_compressed_predecessors_move_too(void **state) {
     char name[PATH_MAX];
     char compressed[PATH_MAX];
@@ -688,6 +715,8 @@ int main(void) {
         TEST(a_giant_line_is_divided),
         TEST(without_predecessors_it_is_emptied),
         TEST(a_gap_is_filled_and_nothing_dropped),
+        TEST(a_lower_limit_takes_those_above_it_along),
+        TEST(flushing_takes_those_above_a_lower_limit_along),
         TEST(compressed_predecessors_move_too),
         TEST(a_file_that_is_removed_is_made_anew),
         TEST(a_file_that_is_renamed_is_followed_by_a_new_one),
