@@ -1,6 +1,7 @@
 """Memory and system calls that fail under the daemon, one after the other: it lives on, and so do
 its apps. `BATON_FAULTS=all` tries each allocation and call in turn instead of some."""
 import contextlib
+import json
 import mmap
 import os
 import signal
@@ -160,3 +161,53 @@ def test_each_call_fails(home, call, error):
             if "INJECTED" not in trace.read_text():
                 break
     assert_sound(home, pid, port)
+
+
+# A save that is cut off.
+
+
+def names_of(home):
+    """Of the apps that are saved; nothing may be saved yet."""
+    path = home.path / "state.json"
+    entries = json.loads(path.read_text()) if path.exists() else []
+    return {entry["description"]["name"] for entry in entries}
+
+
+@pytest.mark.parametrize("call", ["openat", "fchmod", "write", "fsync", "link", "rename", "unlink"])
+def test_killed_in_the_middle_of_a_save(home, call):
+    """Whichever call it is, the next daemon finds the state before or after."""
+    home.write("idle.js", "require('net').createServer().listen(0)")
+    home.start("idle.js", "-n", "a", "-o", "NULL", "-e", "NULL")
+    until(lambda: names_of(home) == {"a"}, 5, "the first state")
+    for number in (1, 2):
+        pid = home.daemon_pid()
+        tracer = trace(home, pid, call, number)
+        changing = home.start_aside("start", "idle.js", "-n", f"b{number}", "-f", "-o", "NULL",
+                                    "-e", "NULL")
+        with contextlib.suppress(AssertionError):
+            until(lambda: not procfs.alive(pid), 3, "its end")
+        end_trace(tracer)
+        changing.communicate(timeout=30)
+        if procfs.alive(pid):
+            break  # no such call any more
+        assert "a" in names_of(home)
+        home.begin()
+        home.wait(lambda all_: "a" in {one.name for one in all_ if one.status == "online"}, 20)
+        assert (home.path / "state.json").stat().st_mode & 0o777 == 0o600
+
+
+def trace(home, pid, call, number):
+    tracer = subprocess.Popen(
+        ["strace", "-f", "-qq", "-o", home.root / "trace", "-p", str(pid), "-e", f"trace={call}",
+         "-P", home.path / "state.json", "-P", home.path / "state.json.new",
+         "-P", home.path / "state.json.next", "-P", home.path / "state.json.bak", "-P", home.path,
+         "-e", f"inject={call}:signal=KILL:when={number}"], stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL)
+    until(lambda: tracer.poll() is not None or _traced(pid), 5, "the tracer")
+    return tracer
+
+
+def end_trace(tracer):
+    if tracer.poll() is None:
+        tracer.send_signal(signal.SIGINT)
+    tracer.communicate(timeout=10)
