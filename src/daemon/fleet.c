@@ -114,7 +114,7 @@ static void on_renewed(void *owner, struct record *record, const struct app_rene
     uint32_t pm_id;
 
     if (record_pm_id(record, renewed->slot, &pm_id))
-        operation_renewed(&fleet->operations, pm_id, renewed->error, renewed->reason);
+        operation_renewed(&fleet->operations, pm_id, renewed);
 }
 
 static void finish_if_empty(struct fleet *fleet);
@@ -559,6 +559,7 @@ static int restore_one(struct fleet *fleet, const json_t *saved, struct fleet_se
                        char error[SETTINGS_ERROR_MAX]) {
     json_t *description = json_object_get(saved, "description");
     const json_t *processes = json_object_get(saved, "processes");
+    size_t count = json_array_size(processes);
     struct settings *settings;
     struct record *record;
     size_t index = 0;
@@ -570,9 +571,11 @@ static int restore_one(struct fleet *fleet, const json_t *saved, struct fleet_se
         settings_unref(settings);
         return UV_EEXIST;
     }
+    if (count > 0 && count < settings->instances)
+        settings->instances = (uint32_t)count; /* it was scaled down since it was described */
     result = fleet_add(fleet, description, settings, &record, error);
-    if (result == 0 && json_array_size(processes) > record_count(record))
-        result = record_grow(record, (uint32_t)json_array_size(processes));
+    if (result == 0 && count > record_count(record))
+        result = record_grow(record, (uint32_t)count);
     if (result < 0)
         return result;
     for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;

@@ -99,7 +99,8 @@ static void on_timer_closed(uv_handle_t *handle) {
 }
 
 static json_t *draw_failure(const struct operation *operation, const struct operation_item *item) {
-    json_t *output = operation->events->output(operation->owner, item->pm_id);
+    json_t *output =
+        item->untried ? NULL : operation->events->output(operation->owner, item->pm_id);
     json_t *pm_id =
         item->pm_id == OPERATION_NO_PROCESS ? json_null() : json_integer((json_int_t)item->pm_id);
 
@@ -225,17 +226,20 @@ void operation_status(struct list *operations, uint32_t pm_id, enum app_status s
     }
 }
 
-void operation_renewed(struct list *operations, uint32_t pm_id, int error, const char *reason) {
+void operation_renewed(struct list *operations, uint32_t pm_id, const struct app_renewed *renewed) {
+    const char *reason = renewed->reason;
+
     LIST_EACH(node, following, operations) {
         struct operation *operation = LIST_ENTRY(node, struct operation, node);
         struct operation_item *item = find(operation, pm_id);
 
         if (!item || item->goal != OPERATION_RENEWED)
             continue;
-        if (error < 0 && !reason)
-            reason = uv_strerror(error);
-        count_off(operation, item, error < 0 ? "failed" : app_status_name(APP_ONLINE),
-                  error < 0 ? reason : NULL);
+        if (renewed->error < 0 && !reason)
+            reason = uv_strerror(renewed->error);
+        item->untried = renewed->untried;
+        count_off(operation, item, renewed->error < 0 ? "failed" : app_status_name(APP_ONLINE),
+                  renewed->error < 0 ? reason : NULL);
         finish_if_over(operation);
     }
 }

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "config/settings.h"
 #include "daemon/control_reply.h"
+#include "master/app.h"
 #include "master/app_status.h"
 
 #include <jansson.h>
@@ -37,6 +38,7 @@ struct operation_item {
     enum operation_goal goal;
     bool over;
     bool failed;
+    bool untried; /* then its worker has nothing to say about why */
     char *name;   /* of the app; owned */
     char *reason; /* why it failed; owned */
 };
@@ -92,7 +94,7 @@ void operation_begin(struct operation *operation);
  * again. */
 void operation_status(struct list *operations, uint32_t pm_id, enum app_status status,
                       bool restarting, const char *reason);
-void operation_renewed(struct list *operations, uint32_t pm_id, int error, const char *reason);
+void operation_renewed(struct list *operations, uint32_t pm_id, const struct app_renewed *renewed);
 void operation_gone(struct list *operations, uint32_t pm_id);
 
 /* Every operation in the list is answered: "the daemon ends". */

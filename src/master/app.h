@@ -42,7 +42,8 @@ enum app_renewal {
 struct app_renewed {
     uint32_t slot;
     uint64_t request;
-    int error; /* 0; UV_ECANCELED: another slot's failed, or it was stopped; else a UV_E* */
+    int error;    /* 0; UV_ECANCELED: another slot's failed, or it was stopped; else a UV_E* */
+    bool untried; /* its turn never came, and its worker is the one that it was */
     const char *reason; /* a sentence where error is not 0, else NULL; holds during the event */
 };
 

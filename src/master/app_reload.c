@@ -65,13 +65,18 @@ bool app_is_renewing(const struct app *app) {
 
 /* --- the end of a turn --- */
 
-static void announce(struct slot *slot, uint64_t request, int error, const char *reason) {
+static void announce_renewed(struct slot *slot, const struct app_renewed *renewed) {
     struct app *app = slot->app;
+
+    if (app->events->renewed)
+        app->events->renewed(app->owner, app, renewed);
+}
+
+static void announce(struct slot *slot, uint64_t request, int error, const char *reason) {
     struct app_renewed renewed = {
         .slot = slot->number, .request = request, .error = error, .reason = reason};
 
-    if (app->events->renewed)
-        app->events->renewed(app->owner, app, &renewed);
+    announce_renewed(slot, &renewed);
 }
 
 static void end_run(struct app *app) {
@@ -94,17 +99,21 @@ static struct app_mark leave_turn(struct slot *slot) {
 }
 
 static void drop_mark(struct slot *slot, const char *reason) {
-    uint64_t request = slot->mark.request;
+    struct app_renewed renewed = {.slot = slot->number,
+                                  .request = slot->mark.request,
+                                  .error = UV_ECANCELED,
+                                  .untried = true,
+                                  .reason = reason};
 
     slot->mark = no_mark;
-    announce(slot, request, UV_ECANCELED, reason);
+    announce_renewed(slot, &renewed);
 }
 
-static void drop_marks(struct app *app, uint64_t request, const char *reason) {
+static void drop_marks(struct app *app, uint64_t request) {
     for (struct slot *slot = app_slot_from(app, 0); slot;
          slot = app_slot_from(app, slot->number + 1))
         if (slot->mark.how != APP_RENEW_NONE && slot->mark.request <= request)
-            drop_mark(slot, reason);
+            drop_mark(slot, "not tried after that, and as it was");
 }
 
 static void finish_turn(struct slot *slot) {
@@ -136,7 +145,7 @@ static void fail_turn(struct slot *slot, int error, const char *reason) {
     app->run_failed = true;
     complain(slot, &turn, reason);
     announce(slot, turn.request, error, reason);
-    drop_marks(app, turn.request, reason);
+    drop_marks(app, turn.request);
     app_renew_next(app);
 }
 

@@ -28,6 +28,7 @@ struct rig_renewal {
     uint32_t slot;
     uint64_t request;
     int error;
+    bool untried;
     char reason[APP_REASON_MAX];
 };
 
@@ -94,8 +95,10 @@ static inline void rig_on_renewed(void *owner, struct app *app, const struct app
     (void)owner;
     (void)app;
     assert_true(rig.renewal_count < RIG_RENEWALS);
-    *renewal = (struct rig_renewal){
-        .slot = renewed->slot, .request = renewed->request, .error = renewed->error};
+    *renewal = (struct rig_renewal){.slot = renewed->slot,
+                                    .request = renewed->request,
+                                    .error = renewed->error,
+                                    .untried = renewed->untried};
     snprintf(renewal->reason, sizeof renewal->reason, "%s", renewed->reason ? renewed->reason : "");
 }
 

@@ -194,7 +194,9 @@ static void test_a_failed_restart_is_told_and_goes_by_the_restart_rule(void **st
     LOOP_UNTIL(rig.renewal_count == 2);
     assert_int_equal(rig.renewals[0].slot, 0);
     assert_non_null(strstr(rig.renewals[0].reason, "exited with code 9"));
+    assert_false(rig.renewals[0].untried);
     assert_int_equal(rig.renewals[1].error, UV_ECANCELED);
+    assert_true(rig.renewals[1].untried);
     LOOP_UNTIL(rig_is(0, APP_ERRORED));
     assert_int_equal(rig_status(1).pid, pids[1]);
     assert_true(rig_is(1, APP_ONLINE));

@@ -70,6 +70,16 @@ def test_the_list_is_there_again(home, port):
     assert job.env["namespace"] == "space" and job.env["env"].get("GREETING") == "hello"
 
 
+def test_an_app_that_was_scaled_down_comes_back_as_it_was(home):
+    home.write("idle.js", "require('net').createServer().listen(0)")
+    home.start("idle.js", "-n", "web", "-i", "3")
+    home.cli("scale", "web", "2").ok()
+    kill_daemon(home)
+    home.begin()
+    assert len(home.processes("web")) == 2
+    home.wait_status("web", "online", 2)
+
+
 @pytest.mark.parametrize("words", [["ls"], ["jlist"], ["describe", "a"], ["restart", "a"],
                                    ["logs", "a", "--nostream"]], ids=lambda words: words[0])
 def test_the_next_command_whatever_it_is_knows_the_apps(home, words):

@@ -3,6 +3,7 @@ import functools
 import itertools
 import pathlib
 import re
+import shlex
 import shutil
 import subprocess
 
@@ -17,7 +18,7 @@ DOCUMENTS = sorted(path for pattern in ("*.md", "docs/**/*.md", "examples/*.md",
 PAGES = sorted((REPOSITORY / "man").glob("*.[0-9]"))
 
 # Tools of the machine that a document may tell people to type.
-TOOLS = {"cmake", "curl", "kill", "ctest", "git", "strace"}
+TOOLS = {"cat", "cmake", "cp", "ctest", "curl", "echo", "git", "kill", "logrotate", "ln", "strace"}
 
 
 @functools.cache
@@ -31,8 +32,8 @@ def options_of_help(command="run"):
     return set(re.findall(r"^  (?:-\w, |    )--([a-z-]+)", help_of(command), re.MULTILINE))
 
 
-def letters_of_help():
-    return dict(re.findall(r"^  (-\w), --([a-z-]+)", help_of("run"), re.MULTILINE))
+def letters_of_help(command="run"):
+    return dict(re.findall(r"^  (-\w), --([a-z-]+)", help_of(command), re.MULTILINE))
 
 
 def listed_in_help(title):
@@ -105,7 +106,21 @@ def test_page_and_manual_have_every_command():
     for name, others in commands_of_help().items():
         for word in [name, *" ".join(others).split()]:
             assert re.search(rf"[ ,]{word}\b", page), word
-            assert f"`{word}" in manual or f"/{word}`" in manual, word
+            assert re.search(rf"`(baton )?{word}\b", manual), word
+
+
+def test_manual_has_every_option_of_every_command():
+    """Beside it, in the chapter of commands, or among the options of all."""
+    manual = MANUAL.read_text()
+    for name in commands_of_help():
+        for option in options_of_help(name):
+            assert f"`--{option}" in manual, f"{name} --{option}"
+
+
+def test_manual_has_a_section_for_every_command():
+    headings = " ".join(re.findall(r"^##+ (.*)$", MANUAL.read_text(), re.MULTILINE))
+    for name in commands_of_help():
+        assert re.search(rf"\b{name}\b", headings), name
 
 
 @pytest.mark.parametrize("document", [MANUAL, PAGE], ids=lambda path: path.name)
@@ -274,14 +289,23 @@ def targets_of_makefile():
     return set(re.findall(r"^([a-z-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
 
 
+@functools.cache
+def command_called(word):
+    """Its first name, of one of its names."""
+    for name, others in commands_of_help().items():
+        if word in [name, *" ".join(others).split()]:
+            return name
+    raise AssertionError(f"there is no command {word}")
+
+
 def check_baton(words):
-    command = words[0]
-    assert command in commands_of_help(), command
-    for word in itertools.takewhile(lambda word: word != "--", words[1:]):
+    """What is quoted is one word; what stands behind `--` or a sign of the shell is another's."""
+    command = command_called(words[0])
+    for word in itertools.takewhile(lambda word: word not in ("--", "|", ">", "&"), words[1:]):
         if word.startswith("--"):
             assert word[2:].split("=")[0] in options_of_help(command), word
         elif re.fullmatch(r"-[a-z]", word):
-            assert word in letters_of_help(), word
+            assert word in letters_of_help(command), word
 
 
 def check_paths(words):
@@ -295,7 +319,7 @@ def check_paths(words):
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(REPOSITORY)))
 def test_commands_name_what_exists(document):
     for line in commands(document):
-        words = line.split()
+        words = shlex.split(line)
         program = pathlib.PurePath(words[0])
         check_paths(words)
         if program.name == "baton":
