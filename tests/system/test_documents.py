@@ -330,6 +330,38 @@ def test_commands_name_what_exists(document):
             assert words[0] in TOOLS, f"{line}: a new tool? name it in TOOLS"
 
 
+MIGRATING = REPOSITORY / "docs" / "migrating-from-pm2.md"
+
+
+def rows_of_migration():
+    """[(what was typed, what is typed instead)] of its table of commands."""
+    rows_ = re.findall(r"^\| (`pm2.*?) \| (.*) \|$", section(MIGRATING.read_text(), "Commands"),
+                       re.MULTILINE)
+    assert len(rows_) > 20
+    return rows_
+
+
+def test_commands_that_migrate_exist():
+    for before, now in rows_of_migration():
+        for words in re.findall(r"`baton ([^`]*)`", now):
+            check_baton(shlex.split(words))
+        if now.startswith("the same"):
+            codes = re.sub(r"`pm2 ", "`", before)
+            for name in re.findall(r"[`|]([a-z]\w*)", codes):
+                command_called(name)
+
+
+def test_flags_that_migrate_exist():
+    text = section(MIGRATING.read_text(), "Flags")
+    kept, _, ignored = text.partition("Accepted and without effect")
+    long = set(re.findall(r"`--([a-z-]+)`", kept))
+    assert len(long) > 30 and long <= options_of_help("start")
+    assert set(re.findall(r"`(-[a-z])`", kept)) <= set(letters_of_help("start"))
+    done = subprocess.run([BATON, "start", *re.findall(r"`(--[a-z-]+)`", ignored), "--help"],
+                          capture_output=True, text=True, timeout=10)
+    assert done.returncode == 0 and "Usage" in done.stdout, done.stderr
+
+
 def test_readme_has_commands():
     assert len(list(commands(REPOSITORY / "README.md"))) > 10
 
