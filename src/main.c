@@ -40,6 +40,7 @@ static int run_daemon(const struct cli_context *context, int argc, char **argv) 
         .ready_descriptor = daemon.ready_descriptor,
         .background = daemon.background,
         .resurrect = daemon.resurrect,
+        .api = daemon.api,
     };
 
     return verdict == CLI_GO ? daemon_run(&options) : verdict == CLI_WRONG;

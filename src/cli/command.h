@@ -79,6 +79,7 @@ struct cli_daemon {
     int ready_descriptor;    /* -1: none */
     bool background;
     bool resurrect;
+    const char *api; /* where the API is served on TCP, too; NULL: nowhere */
 };
 enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, char **argv,
                                   struct cli_daemon *daemon);

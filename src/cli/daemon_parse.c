@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -22,6 +23,11 @@ static int set_background(void *target, const char *value) {
 static int set_resurrect(void *target, const char *value) {
     (void)value;
     ((struct daemon_flags *)target)->daemon->resurrect = true;
+    return 0;
+}
+
+static int set_api(void *target, const char *value) {
+    ((struct daemon_flags *)target)->daemon->api = value;
     return 0;
 }
 
@@ -44,6 +50,8 @@ static const struct cli_option daemon_options[] = {
     {"background", 0, NULL, NULL, "keep nothing of the terminal; say everything in the log",
      set_background},
     {"resurrect", 0, NULL, NULL, "start what was saved", set_resurrect},
+    {"api", 0, "ADDRESS", "a port, 127.0.0.1:PORT or [::1]:PORT",
+     "serve the API there, too ($BATON_API)", set_api},
     {"ready-descriptor", 0, "N", "an open descriptor from 3 to 1023",
      "write \"ready\" there once it serves, or why it cannot", set_ready_descriptor},
     {"help", 'h', NULL, NULL, "this text", set_help},
@@ -68,7 +76,9 @@ enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, c
     struct daemon_flags flags = {.daemon = daemon};
     struct cli_words words = {.of_program = false};
 
-    *daemon = (struct cli_daemon){.ready_descriptor = -1};
+    *daemon = (struct cli_daemon){.ready_descriptor = -1, .api = getenv("BATON_API")};
+    if (daemon->api && daemon->api[0] == '\0')
+        daemon->api = NULL;
     if (options_parse(argc, argv, daemon_options, &flags, &words) < 0)
         return CLI_WRONG;
     if (flags.help) {

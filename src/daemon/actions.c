@@ -131,7 +131,7 @@ static void scale(struct daemon *daemon, struct control_request *request, struct
         return;
     }
     if (select_change(record, before, after, &selection) < 0) {
-        control_reply_error(request->connection, 503, "out_of_memory", "memory is out");
+        control_reply_json(request->connection, 503, NULL);
     } else {
         operation = fleet_operation(&daemon->fleet, request);
         if (operation)
@@ -366,7 +366,7 @@ static bool check_wish(struct daemon *daemon, struct control_request *request, s
     }
     wish->apps = calloc(json_array_size(apps) + 1, sizeof *wish->apps);
     if (!wish->apps) {
-        control_reply_error(request->connection, 503, "out_of_memory", "memory is out");
+        control_reply_json(request->connection, 503, NULL);
         return false;
     }
     json_array_foreach(apps, index, description) {

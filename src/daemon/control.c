@@ -19,11 +19,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ACCEPT_BATCH 64   /* clients in one go, before those who are being served get a turn */
-#define SHORTAGE_MS  100  /* how long to leave clients in line when no descriptor is free */
-#define GRACE_MS     2000 /* for answers that are not given yet at the end */
-#define LARGE_BLOCK  (128 * 1024)
-#define ALLOWED_MAX  128
+#define LARGE_BLOCK (128 * 1024)
+#define ALLOWED_MAX 128
 
 /* --- Requests --- */
 
@@ -59,6 +56,8 @@ static struct http_response refusal(void *owner, int status) {
     return (struct http_response){
         .status = status,
         .content_type = "application/json",
+        .headers = control_headers,
+        .header_count = CONTROL_HEADERS,
         .body = refusals[i].text,
         .length = strlen(refusals[i].text),
     };
@@ -138,9 +137,38 @@ static bool check_query(struct control_request *request) {
     return false;
 }
 
+/* What a request through the Unix socket must be. */
+static bool check_local(const struct http_request *http, struct control_request *request) {
+    if (control_check_host(http))
+        return true;
+    control_reply_error(request->connection, 421, "misdirected", "the host must be localhost");
+    return false;
+}
+
+/* The same on TCP. */
+static bool check_tcp(const struct control *control, const struct http_request *http,
+                      struct control_request *request) {
+    bool reads = strcmp(request->method, "GET") == 0 || strcmp(request->method, "HEAD") == 0;
+
+    request->is_stranger = !control_tcp_check_token(http, control->token);
+    request->is_tcp = true;
+    if (!control_tcp_check_host(http, control->tcp_address.port))
+        control_reply_error(request->connection, 421, "misdirected", "the host must be %s",
+                            control->tcp_address.text);
+    else if (!control_tcp_check_origin(http))
+        control_reply_error(request->connection, 403, "forbidden",
+                            "pages of other sites may ask nothing");
+    else if (request->is_stranger && !reads)
+        control_reply_unauthorized(request->connection);
+    else
+        return true;
+    return false;
+}
+
 static void on_request(void *owner, struct http_connection *connection,
                        const struct http_request *http) {
-    struct control *control = owner;
+    const struct control_door *door = owner;
+    const struct control *control = door->options.owner;
     const struct control_route *route;
     struct control_request request = {
         .method = http_request_method(http),
@@ -150,10 +178,9 @@ static void on_request(void *owner, struct http_connection *connection,
         .wants_events = control_check_events(http),
     };
 
-    if (!control_check_host(http)) {
-        control_reply_error(connection, 421, "misdirected", "the host must be localhost");
+    if (door == &control->local ? !check_local(http, &request)
+                                : !check_tcp(control, http, &request))
         return;
-    }
     if (control->on_closed) {
         control_reply_error(connection, 503, "shutting_down", "the daemon ends");
         return;
@@ -171,66 +198,6 @@ static const struct http_handler handler = {
 const char *control_query(const struct control_request *request, const char *name, size_t index,
                           char *value, size_t size) {
     return control_check_query(request->query, name, index, value, size) ? value : NULL;
-}
-
-/* --- Clients --- */
-
-/* An answer for a client that is not let in, as far as the socket takes it; nothing is read. */
-static void turn_away(int client, int status, const char *body) {
-    char text[512];
-    int length = snprintf(text, sizeof text,
-                          "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
-                          "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
-                          status, http_reason(status), strlen(body), body);
-
-    (void)send(client, text, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT);
-    close(client);
-}
-
-static void admit(struct control *control, int client) {
-    struct http_server *http = &control->http;
-
-    if (!control_socket_is_ours(client))
-        turn_away(client, 403,
-                  "{\"error\":{\"code\":\"forbidden\",\"message\":"
-                  "\"this daemon is another user's\"}}\n");
-    else if (http->connections >= CONTROL_CONNECTIONS_MAX && !http_server_evict(http))
-        turn_away(client, 503,
-                  "{\"error\":{\"code\":\"overloaded\",\"message\":\"too many clients\"}}\n");
-    else
-        http_server_open(http, client);
-}
-
-static void on_listening(uv_poll_t *poll, int status, int events);
-
-static void on_pause_over(uv_timer_t *timer) {
-    struct control *control = timer->data;
-
-    (void)uv_poll_start(&control->listening, UV_READABLE, on_listening);
-}
-
-/* Accepts a batch of clients. Whatever accepting fails with but a client that has left already, it
- * may work again later: clients wait in line meanwhile. */
-static void on_listening(uv_poll_t *poll, int status, int events) {
-    struct control *control = poll->data;
-
-    (void)status;
-    (void)events;
-    for (int i = 0; i < ACCEPT_BATCH && !control->on_closed; i++) {
-        int client = accept4(control->listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-
-        if (client >= 0) {
-            admit(control, client);
-            continue;
-        }
-        if (errno == EAGAIN)
-            return;
-        if (errno == EINTR || errno == ECONNABORTED)
-            continue;
-        uv_poll_stop(poll);
-        uv_timer_start(&control->pause, on_pause_over, SHORTAGE_MS, 0);
-        return;
-    }
 }
 
 /* --- The start --- */
@@ -280,28 +247,23 @@ static void keep_large_blocks_apart(void) {
 #endif
 }
 
-static int start_handles(struct control *control) {
-    struct http_server_options options = http_server_default_options;
-    int status = uv_poll_init(control->loop, &control->listening, control->listener);
+/* Through the Unix socket. */
+static int open_local(struct control *control, int status) {
+    struct control_door_options options = {.loop = control->loop,
+                                           .listener = control->listener,
+                                           .handler = &handler,
+                                           .admits = control_socket_is_ours,
+                                           .connections_max = CONTROL_CONNECTIONS_MAX,
+                                           .memory_max = CONTROL_MEMORY_MAX,
+                                           .owner = control};
 
-    if (status < 0)
-        return status;
-    control->listening.data = control;
-    uv_timer_init(control->loop, &control->pause);
-    control->pause.data = control;
-    options.memory_max = CONTROL_MEMORY_MAX;
-    http_server_init(&control->http, control->loop, &handler, control, &options);
-    return 0;
-}
-
-static int start_listening(struct control *control, int status) {
-    if (status == 0)
-        status = start_handles(control);
-    if (status < 0) {
-        release(control);
-        return status;
+    if (status == 0) {
+        control->listener = -1; /* the door's */
+        status = control_door_start(&control->local, &options);
     }
-    return uv_poll_start(&control->listening, UV_READABLE, on_listening);
+    if (status < 0)
+        release(control);
+    return status;
 }
 
 int control_start(struct control *control, uv_loop_t *loop, const char *directory,
@@ -313,7 +275,7 @@ int control_start(struct control *control, uv_loop_t *loop, const char *director
     list_init(&control->streams);
     if (status == 0)
         status = listen_at(control, directory);
-    return start_listening(control, status);
+    return open_local(control, status);
 }
 
 int control_start_on(struct control *control, uv_loop_t *loop, int listener,
@@ -324,47 +286,44 @@ int control_start_on(struct control *control, uv_loop_t *loop, int listener,
     *control =
         (struct control){.loop = loop, .routes = routes, .owner = owner, .listener = listener};
     list_init(&control->streams);
-    return start_listening(control, fcntl(listener, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0);
+    return open_local(control, fcntl(listener, F_SETFL, flags | O_NONBLOCK) < 0 ? -errno : 0);
+}
+
+int control_open_tcp(struct control *control, int listener,
+                     const struct control_tcp_address *address,
+                     const char token[CONTROL_TCP_TOKEN_SIZE]) {
+    struct control_door_options options = {.loop = control->loop,
+                                           .listener = listener,
+                                           .handler = &handler,
+                                           .connections_max = CONTROL_TCP_CONNECTIONS_MAX,
+                                           .memory_max = CONTROL_TCP_MEMORY_MAX,
+                                           .owner = control};
+    int status = control_door_start(&control->tcp, &options);
+
+    if (status < 0)
+        return status;
+    control->has_tcp = true;
+    control->tcp_address = *address;
+    memcpy(control->token, token, CONTROL_TCP_TOKEN_SIZE);
+    return 0;
 }
 
 /* --- The end --- */
 
-static void on_handle_closed(struct control *control) {
-    if (--control->handles > 0)
-        return;
-    control->on_closed(control->owner);
-}
-
-static void on_own_closed(uv_handle_t *handle) {
-    on_handle_closed(handle->data);
-}
-
-static void on_http_closed(uv_handle_t *ticker) {
-    struct http_server *http = ticker->data;
-
-    on_handle_closed(http->owner);
-}
-
-static void on_drained(void *owner) {
+static void on_door_closed(void *owner) {
     struct control *control = owner;
 
-    http_server_close(&control->http, on_http_closed);
-    uv_close((uv_handle_t *)&control->pause, on_own_closed);
-}
-
-static void on_grace_over(uv_timer_t *timer) {
-    struct control *control = timer->data;
-
-    http_server_abort(&control->http);
+    if (--control->doors == 0)
+        control->on_closed(control->owner);
 }
 
 void control_close(struct control *control, void (*on_closed)(void *owner)) {
     control->on_closed = on_closed;
-    control->handles = 3;
-    uv_close((uv_handle_t *)&control->listening, on_own_closed);
+    control->doors = control->has_tcp ? 2 : 1;
     release(control);
     while (event_stream_end_first(&control->streams))
         ;
-    uv_timer_start(&control->pause, on_grace_over, GRACE_MS, 0);
-    http_server_drain(&control->http, on_drained);
+    control_door_close(&control->local, on_door_closed);
+    if (control->has_tcp)
+        control_door_close(&control->tcp, on_door_closed);
 }

@@ -1,5 +1,5 @@
 /* The server of the control API (docs/api.md): HTTP on the Unix socket `control.sock` in the
- * daemon's directory.
+ * daemon's directory and, if asked for, on TCP (daemon/control_tcp.h).
  *
  * The happy path: a client connects, its user is checked, its requests are read by src/http, and
  * each is checked (host, type of the body, JSON) and given to the handler of its route, which
@@ -9,14 +9,14 @@
  * be our user or root (403); Host must be "localhost" or empty, and may be missing with HTTP/1.0
  * only (421). The query must be properly encoded (400). A body is application/json (415), valid
  * (400) and at most 8 MiB (413); all bodies and all that waits to be sent are together at most 64
- * MiB (503). Of more than 1024 clients the one that has kept its request waiting longest leaves;
- * only when all of them wait for us is a new one refused (503). Whoever is late is let go, see
- * http_server_default_options. */
+ * MiB (503). Of more than 1024 clients one leaves (daemon/control_door.h). Whoever is late is let
+ * go, see http_server_default_options. */
 #ifndef BATON_DAEMON_CONTROL_H
 #define BATON_DAEMON_CONTROL_H
 
 #include "base/list.h"
-#include "http/server.h"
+#include "daemon/control_door.h"
+#include "daemon/control_tcp.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -29,6 +29,10 @@
 #define CONTROL_BODY_MAX        ((size_t)8 * 1024 * 1024)
 #define CONTROL_MEMORY_MAX      ((size_t)64 * 1024 * 1024)
 
+/* Whoever comes there may be anybody, and takes nothing from those who come through the socket. */
+#define CONTROL_TCP_CONNECTIONS_MAX 64
+#define CONTROL_TCP_MEMORY_MAX      ((size_t)32 * 1024 * 1024)
+
 /* One request, for as long as its handler runs. Everything is borrowed. */
 struct control_request {
     const char *method;  /* "HEAD" comes to the route of "GET"; its answer's body is left out */
@@ -38,6 +42,8 @@ struct control_request {
     json_t *body;        /* NULL when there is none */
     struct http_connection *connection;
     bool wants_events; /* it accepts text/event-stream */
+    bool is_tcp;       /* environments are kept from it */
+    bool is_stranger;  /* it came without the token; log lines are kept from it, too */
 };
 
 /* One line of the routing table. */
@@ -51,15 +57,17 @@ struct control {
     uv_loop_t *loop;
     const struct control_route *routes;
     void *owner;
-    struct http_server http;
-    int listener;
-    uv_poll_t listening;
-    uv_timer_t pause; /* until accepting is tried again; after control_close(): until we abort */
-    char *path;       /* of the socket; NULL: somebody else's */
-    dev_t device;     /* of the socket's file, so that no other's is unlinked */
+    struct control_door local;
+    struct control_door tcp; /* if has_tcp */
+    bool has_tcp;
+    struct control_tcp_address tcp_address;
+    char token[CONTROL_TCP_TOKEN_SIZE];
+    int listener; /* until `local` has it */
+    char *path;   /* of the socket; NULL: somebody else's */
+    dev_t device; /* of the socket's file, so that no other's is unlinked */
     ino_t inode;
     struct list streams; /* struct event_stream.node: they end with us */
-    int handles;         /* to be closed yet */
+    unsigned doors;      /* to be closed yet */
     void (*on_closed)(void *owner);
 };
 
@@ -75,6 +83,11 @@ int control_start(struct control *control, uv_loop_t *loop, const char *director
  * is taken over, and its file is never unlinked. Closed when this fails. */
 int control_start_on(struct control *control, uv_loop_t *loop, int listener,
                      const struct control_route *routes, void *owner);
+
+/* Serves the same on TCP, too, through a listener that is the control's from now on. */
+int control_open_tcp(struct control *control, int listener,
+                     const struct control_tcp_address *address,
+                     const char token[CONTROL_TCP_TOKEN_SIZE]);
 
 /* No further clients, and the socket is unlinked, unless it is somebody else's. Streams of events
  * end now; requests that are being answered have two seconds to be, then their answers' `gone` is

@@ -9,8 +9,8 @@ static bool is_localhost(const char *host, size_t length) {
     return length == sizeof name - 1 && strncasecmp(host, name, length) == 0;
 }
 
-/* The host of a target in absolute form; NULL in the others. */
-static const char *target_host(const char *target) {
+const char *control_check_target_host(const struct http_request *request) {
+    const char *target = http_request_target(request);
     const char *scheme = strstr(target, "://");
 
     return target[0] == '/' || !scheme ? NULL : scheme + strlen("://");
@@ -18,7 +18,7 @@ static const char *target_host(const char *target) {
 
 bool control_check_host(const struct http_request *request) {
     const char *host = http_request_header(request, "Host");
-    const char *named = target_host(http_request_target(request));
+    const char *named = control_check_target_host(request);
 
     if (named && !is_localhost(named, strcspn(named, "/?")))
         return false;

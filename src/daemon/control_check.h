@@ -15,6 +15,10 @@
  * same of a target that names a host. */
 bool control_check_host(const struct http_request *request);
 
+/* The host that a target in absolute form names, which goes on to the next "/" or "?"; NULL in the
+ * other forms. */
+const char *control_check_target_host(const struct http_request *request);
+
 /* Whether its body is application/json, whatever the parameters. */
 bool control_check_type(const struct http_request *request);
 

@@ -27,20 +27,29 @@ static bool format(struct buffer *out, const json_t *body) {
            buffer_append(out, "\n", 1) == 0;
 }
 
-/* `allowed` may be NULL. Steals `body`. */
+const struct http_header control_headers[CONTROL_HEADERS] = {
+    {"Cache-Control", "no-store"},
+    {"Content-Security-Policy", "default-src 'self'"},
+    {"X-Content-Type-Options", "nosniff"},
+};
+
+/* `extra` is one header more, or NULL. Steals `body`. */
 static void reply(struct http_connection *connection, int status, json_t *body,
-                  const char *allowed) {
+                  const struct http_header *extra) {
     static const char no_memory[] =
         "{\"error\":{\"code\":\"overloaded\",\"message\":\"the daemon is out of memory\"}}\n";
-    struct http_header headers[] = {{"Cache-Control", "no-store"}, {"Allow", allowed}};
+    struct http_header headers[CONTROL_HEADERS + 1];
     struct http_response response = {
         .status = status,
         .content_type = "application/json",
         .headers = headers,
-        .header_count = sizeof headers / sizeof headers[0],
+        .header_count = CONTROL_HEADERS + (extra != NULL),
     };
     struct buffer text;
 
+    memcpy(headers, control_headers, sizeof control_headers);
+    if (extra)
+        headers[CONTROL_HEADERS] = *extra;
     buffer_init(&text);
     if (format(&text, body)) {
         response.body = buffer_data(&text);
@@ -91,8 +100,18 @@ void control_reply_error(struct http_connection *connection, int status, const c
 }
 
 void control_reply_method(struct http_connection *connection, const char *allowed) {
+    struct http_header allow = {"Allow", allowed};
+
     reply(connection, 405,
-          control_error("method_not_allowed", "only %s can be asked here", allowed), allowed);
+          control_error("method_not_allowed", "only %s can be asked here", allowed), &allow);
+}
+
+void control_reply_unauthorized(struct http_connection *connection) {
+    static const struct http_header challenge = {"WWW-Authenticate", "Bearer"};
+
+    reply(connection, 401,
+          control_error("unauthorized", "on TCP this needs the token: Authorization: Bearer"),
+          &challenge);
 }
 
 /* --- Later --- */

@@ -6,6 +6,7 @@
 #define BATON_DAEMON_CONTROL_REPLY_H
 
 #include "daemon/control.h"
+#include "http/response.h"
 
 #include <jansson.h>
 
@@ -18,6 +19,13 @@ void control_reply_json(struct http_connection *connection, int status, json_t *
 /* Answers {"error": {"code", "message"}}. Bytes that are not printable are escaped. */
 void control_reply_error(struct http_connection *connection, int status, const char *code,
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
+
+/* What every answer says to browsers and to whatever is between. */
+#define CONTROL_HEADERS 3
+extern const struct http_header control_headers[CONTROL_HEADERS];
+
+/* 401: the token is missing or wrong. */
+void control_reply_unauthorized(struct http_connection *connection);
 
 /* 405 with the methods that there are: "GET, HEAD". */
 void control_reply_method(struct http_connection *connection, const char *allowed);

@@ -326,6 +326,15 @@ static int start_control(struct daemon *daemon) {
     return control_start_on(&daemon->control, &daemon->loop, given, daemon_routes, daemon);
 }
 
+static int start_tcp(struct daemon *daemon) {
+    int listener = daemon->tcp_listener;
+
+    if (listener < 0)
+        return 0;
+    daemon->tcp_listener = -1;
+    return control_open_tcp(&daemon->control, listener, &daemon->tcp_address, daemon->token);
+}
+
 static int start_parts(struct daemon *daemon) {
     struct host_options options = {.loop = &daemon->loop,
                                    .keep_channels = true,
@@ -353,8 +362,42 @@ static int start_parts(struct daemon *daemon) {
     if (result == 0)
         result = start_control(daemon);
     if (result == 0)
+        result = start_tcp(daemon);
+    if (result == 0)
         result = notify_start(&daemon->notify, &daemon->loop);
     return result;
+}
+
+/* The control API on TCP, if it is asked for: everything that may be wrong with it. */
+static int begin_tcp(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
+    const char *api = daemon->options->api;
+    char path[HOME_FILE_MAX];
+    int result;
+
+    if (!api)
+        return 0;
+    if (!control_tcp_parse(api, &daemon->tcp_address)) {
+        snprintf(sentence, SENTENCE_MAX,
+                 "the API cannot be served at '%.128s': a port is needed, or 127.0.0.1:PORT, or "
+                 "[::1]:PORT",
+                 api);
+        return UV_EINVAL;
+    }
+    result = home_file(daemon->home, HOME_TOKEN, path, sizeof path);
+    if (result == 0)
+        result = control_tcp_token(path, daemon->token);
+    if (result < 0) {
+        snprintf(sentence, SENTENCE_MAX, "%.512s: %s", path,
+                 result == UV_EINVAL  ? "no token is in it; remove it, and another is made"
+                 : result == UV_EPERM ? "it must be a file of our own that nobody else can read"
+                                      : uv_strerror(result));
+        return result;
+    }
+    daemon->tcp_listener = control_tcp_listen(&daemon->tcp_address);
+    if (daemon->tcp_listener < 0)
+        snprintf(sentence, SENTENCE_MAX, "the API cannot be served at %s: %s",
+                 daemon->tcp_address.text, uv_strerror(daemon->tcp_listener));
+    return daemon->tcp_listener < 0 ? daemon->tcp_listener : 0;
 }
 
 static int begin(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
@@ -381,6 +424,11 @@ static int begin(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
                  (int)holder);
     else if (result < 0)
         snprintf(sentence, SENTENCE_MAX, "%.512s: %s", path, uv_strerror(result));
+    if (result < 0)
+        return result;
+    result = begin_tcp(daemon, sentence);
+    if (result < 0)
+        lock_release(&daemon->lock, path);
     return result;
 }
 
@@ -401,6 +449,8 @@ static void run(struct daemon *daemon) {
     on_restored(daemon);
     log_info("version " BATON_VERSION " serves %s as process %d", daemon->home, (int)getpid());
     name_given_sockets(daemon);
+    if (daemon->control.has_tcp)
+        log_info("the API is served at %s, too", daemon->tcp_address.text);
     notify_ready(&daemon->notify, "ready");
     tell_starter(daemon, "ready\n");
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
@@ -411,6 +461,7 @@ int daemon_run(const struct daemon_options *options) {
     struct daemon daemon = {.options = options,
                             .home = options->home,
                             .ready_descriptor = options->ready_descriptor,
+                            .tcp_listener = -1,
                             .started_ms = clock_ms()};
     char sentence[SENTENCE_MAX];
     char path[HOME_FILE_MAX];

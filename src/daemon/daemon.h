@@ -15,7 +15,9 @@ struct daemon_options {
     const char *home;     /* absolute; config/home.h says which */
     int ready_descriptor; /* gets "ready\n" or a sentence, and is closed; -1: none */
     bool background; /* nothing of the terminal is kept, and the daemon's log is its only word */
-    bool resurrect;  /* start what is in the dump, too */
+    const char
+        *api; /* where the control API is served on TCP, too: "9700", "[::1]:9700"; NULL: not */
+    bool resurrect; /* start what is in the dump, too */
 };
 
 /* The exit code: 0 after it was told to end, 1 when it could not begin. */

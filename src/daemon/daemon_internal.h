@@ -31,6 +31,9 @@ struct daemon {
     struct activation activation;         /* sockets that the service manager opened */
     struct listener_source given_sockets; /* … as the apps' listeners see them */
     unsigned reloads;                     /* under way: the service manager knows */
+    int tcp_listener;                     /* of the control API, until `control` has it; -1: none */
+    struct control_tcp_address tcp_address;
+    char token[CONTROL_TCP_TOKEN_SIZE];
     struct notify notify;
     struct lock lock;
     struct state_saver saver;

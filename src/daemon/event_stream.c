@@ -18,13 +18,11 @@ struct event_stream {
     void *owner;
 };
 
-static const struct http_header headers[] = {{"Cache-Control", "no-store"}};
-
 const struct http_response event_stream_head = {
     .status = 200,
     .content_type = "text/event-stream",
-    .headers = headers,
-    .header_count = sizeof headers / sizeof headers[0],
+    .headers = control_headers,
+    .header_count = CONTROL_HEADERS,
 };
 
 static int append(const char *bytes, size_t length, void *out) {
@@ -85,7 +83,8 @@ static const struct http_stream_events events = {.gone = on_gone, .on_room = on_
 
 struct event_stream *event_stream_open(struct control_request *request, void (*gone)(void *owner),
                                        void *owner) {
-    struct control *control = http_connection_server(request->connection)->owner;
+    const struct control_door *door = http_connection_server(request->connection)->owner;
+    struct control *control = door->options.owner;
     struct event_stream *stream = malloc(sizeof *stream);
 
     if (!stream) {

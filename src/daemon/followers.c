@@ -115,13 +115,24 @@ static void follow_lines(struct follower *follower) {
 
 /* --- events --- */
 
-void daemon_on_events(void *owner, struct control_request *request) {
-    struct follower *follower = open_follower(owner, request);
+/* False after answering that log lines are not for everybody. */
+static bool may_read_lines(const struct control_request *request) {
+    if (request->is_stranger)
+        control_reply_unauthorized(request->connection);
+    return !request->is_stranger;
+}
 
+void daemon_on_events(void *owner, struct control_request *request) {
+    bool lines = is_set(request, "logs");
+    struct follower *follower;
+
+    if (lines && !may_read_lines(request))
+        return;
+    follower = open_follower(owner, request);
     if (!follower)
         return;
     follower->processes = true;
-    if (is_set(request, "logs"))
+    if (lines)
         follow_lines(follower);
 }
 
@@ -290,7 +301,8 @@ void daemon_on_logs(void *owner, struct control_request *request) {
     struct log_query query;
     struct follower *follower;
 
-    if (!read_log_query(request, &query) || !daemon_select(daemon, request, true, &selection))
+    if (!may_read_lines(request) || !read_log_query(request, &query) ||
+        !daemon_select(daemon, request, true, &selection))
         return;
     follower = open_follower(daemon, request);
     if (follower) {

@@ -4,6 +4,7 @@
  *     daemon.pid          the lock of the one daemon (lock.h)
  *     daemon.log          what the daemon itself says
  *     control.sock        the control API
+ *     api-token           for the control API on TCP (control_tcp.h)
  *     dump.json           what `save` wrote, and dump.json.bak (state_file.h)
  *     state.json          the same, saved on each change, and state.json.bak
  *     logs/, pids/        of the apps
@@ -19,6 +20,7 @@
 #include <stdint.h>
 
 #define HOME_LOG     "daemon.log"
+#define HOME_TOKEN   "api-token"
 #define HOME_DUMP    "dump.json"
 #define HOME_STATE   "state.json"
 #define HOME_LOGS    "logs"

@@ -12,12 +12,14 @@
 
 static void on_version(void *owner, struct control_request *request) {
     const struct daemon *daemon = owner;
+    const struct control *control = &daemon->control;
 
     control_reply_json(request->connection, 200,
-                       json_pack("{s:s, s:s, s:i, s:i, s:s, s:I}", "name", "baton", "version",
+                       json_pack("{s:s, s:s, s:i, s:i, s:s, s:I, s:s*}", "name", "baton", "version",
                                  BATON_VERSION, "api", 1, "pid", (int)getpid(), "home",
                                  daemon->home, "uptime_ms",
-                                 (json_int_t)(clock_ms() - daemon->started_ms)));
+                                 (json_int_t)(clock_ms() - daemon->started_ms), "tcp",
+                                 control->has_tcp ? control->tcp_address.text : NULL));
 }
 
 /* --- targets --- */
@@ -30,7 +32,7 @@ static bool complain(struct control_request *request, const char *target, int er
         control_reply_error(request->connection, 400, "bad_request",
                             "'%s' is no regular expression", target);
     else
-        control_reply_error(request->connection, 503, "out_of_memory", "memory is out");
+        control_reply_json(request->connection, 503, NULL);
     return false;
 }
 
@@ -101,7 +103,8 @@ static void on_processes(void *owner, struct control_request *request) {
     json_t *processes;
     char value[8];
     bool environment =
-        !control_query(request, "env", 0, value, sizeof value) || strcmp(value, "0") != 0;
+        !request->is_tcp &&
+        (!control_query(request, "env", 0, value, sizeof value) || strcmp(value, "0") != 0);
 
     if (!daemon_select(daemon, request, true, &selection))
         return;

@@ -150,7 +150,7 @@ static int tear_down(void **state) {
     if (!control.on_closed)
         control_close(&control, on_closed);
     LOOP_UNTIL(service.closed);
-    assert_int_equal(control.http.memory, 0);
+    assert_int_equal(control.local.http.memory, 0);
     assert_int_equal(access(socket_path(), F_OK), -1);
     (void)rmdir(home());
     assert_int_equal(rmdir(directory), 0);
@@ -219,7 +219,7 @@ static void test_a_request_is_answered_with_json(void **state) {
     assert_true(has(&peers[0], "Cache-Control: no-store\r\n"));
     say(&peers[0], REQUEST("HEAD /v1", ""));
     LOOP_UNTIL(service.handled == 2);
-    LOOP_UNTIL(control.http.answered == 2);
+    LOOP_UNTIL(control.local.http.answered == 2);
     loop_run(1);
     assert_memory_equal(heard(&peers[0]) + strlen(heard(&peers[0])) - 4, "\r\n\r\n", 4);
 }
@@ -333,7 +333,7 @@ static void test_a_body_has_a_limit(void **state) {
     pour(&peers[0], ' ', 0xA00000);
     LOOP_UNTIL(has(&peers[0], "\"too_large\""));
     assert_memory_equal(heard(&peers[0]), "HTTP/1.1 413 ", 13);
-    assert_true(control.http.memory < 100000);
+    assert_true(control.local.http.memory < 100000);
     assert_int_equal(service.handled, 0);
 }
 
@@ -359,7 +359,7 @@ static void test_clients_that_stop_in_the_middle_make_room(void **state) {
                                                 "Content-Length: 8000000\r\n"));
         pour(&peers[i], ' ', 7150000);
     }
-    LOOP_UNTIL(control.http.memory > (size_t)50000000);
+    LOOP_UNTIL(control.local.http.memory > (size_t)50000000);
     loop_run(1300);
     join(&peers[0]);
     say(&peers[0], REQUEST("POST /v1/both", "Content-Type: " JSON "\r\n"
@@ -386,7 +386,7 @@ static void test_all_bodies_together_have_a_limit(void **state) {
         say(&peers[i], REQUEST("POST /v1/both", "Content-Type: " JSON "\r\n"
                                                 "Content-Length: 8000000\r\n"));
         pour(&peers[i], ' ', 7000000);
-        assert_true(control.http.memory <= CONTROL_MEMORY_MAX);
+        assert_true(control.local.http.memory <= CONTROL_MEMORY_MAX);
     }
     for (size_t i = 1; i <= 8; i++)
         refused += has(&peers[i], "HTTP/1.1 503 ") && has(&peers[i], "\"overloaded\"");
@@ -394,7 +394,7 @@ static void test_all_bodies_together_have_a_limit(void **state) {
     ask(REQUEST("GET /v1", ""), "200", "baton");
     for (size_t i = 1; i <= 8; i++)
         leave(&peers[i]);
-    LOOP_UNTIL(control.http.memory == 0);
+    LOOP_UNTIL(control.local.http.memory == 0);
 }
 
 /* --- Who is let in --- */
@@ -532,11 +532,11 @@ static void join_all(size_t count) {
 static void test_the_oldest_silent_client_makes_room(void **state) {
     (void)state;
     join_all(CONTROL_CONNECTIONS_MAX);
-    LOOP_UNTIL(control.http.connections == CONTROL_CONNECTIONS_MAX);
+    LOOP_UNTIL(control.local.http.connections == CONTROL_CONNECTIONS_MAX);
     say(&peers[1], "GET /v1 HTTP"); /* the others have said less */
     loop_run(1);
     ask(REQUEST("GET /v1", ""), "200", "baton");
-    assert_int_equal(control.http.connections, CONTROL_CONNECTIONS_MAX);
+    assert_int_equal(control.local.http.connections, CONTROL_CONNECTIONS_MAX);
     listen_to(&peers[1]);
     listen_to(&peers[2]);
     assert_false(peers[1].ended);
@@ -548,7 +548,7 @@ static void test_when_all_clients_wait_for_us_a_new_one_is_refused(void **state)
     join_all(CONTROL_CONNECTIONS_MAX);
     for (size_t i = 1; i <= CONTROL_CONNECTIONS_MAX; i++)
         say(&peers[i], REQUEST("POST /v1/actions/later", ""));
-    LOOP_UNTIL(list_empty(&control.http.phases[HTTP_PHASE_FRESH]));
+    LOOP_UNTIL(list_empty(&control.local.http.phases[HTTP_PHASE_FRESH]));
     join(&peers[0]);
     LOOP_UNTIL(has(&peers[0], "\"too many clients\""));
     assert_memory_equal(heard(&peers[0]), "HTTP/1.1 503 ", 13);
@@ -602,7 +602,7 @@ static void test_a_later_answer_is_a_stream_of_events(void **state) {
     say(&peers[0], REQUEST("GET /v1", ""));
     LOOP_UNTIL(has(&peers[0], "baton"));
     assert_int_equal(service.gone, 0);
-    assert_int_equal(control.http.connections, 1);
+    assert_int_equal(control.local.http.connections, 1);
 }
 
 static void test_a_client_that_leaves_is_told_of(void **state) {
@@ -616,7 +616,7 @@ static void test_a_client_that_leaves_is_told_of(void **state) {
         control_answer_progress(service.answer, json_null());
         control_answer_finish(service.answer, 200, json_object());
     }
-    LOOP_UNTIL(control.http.connections == 0);
+    LOOP_UNTIL(control.local.http.connections == 0);
 }
 
 static void test_a_client_that_has_closed_its_sending_side_is_answered(void **state) {
@@ -689,7 +689,7 @@ static void test_a_slow_reader_loses_events_and_is_told_how_many(void **state) {
         send_line(service.streams[0], text);
         if (i % 100 == 0)
             loop_run(0);
-        assert_true(control.http.memory <= HTTP_STREAM_WAITING_MAX);
+        assert_true(control.local.http.memory <= HTTP_STREAM_WAITING_MAX);
     }
     LOOP_UNTIL(has(&peers[0], "event: lost\ndata: {\"lines\":"));
     for (const char *at = heard(&peers[0]); (at = strstr(at, "event: log")); at++)

@@ -219,6 +219,7 @@ def test_flush_and_reload_logs(home):
     path = home.path / "logs" / "a-out.log"
     for reopen in (lambda: home.cli("reloadLogs").ok(),
                    lambda: home.signal_daemon(signal.SIGUSR2)):
+        until(lambda: numbers(path.read_text()), 10, "a line")
         path.rename(path.with_suffix(".moved"))
         reopen()
         until(lambda: path.exists() and numbers(path.read_text()), 10, "a new file")
