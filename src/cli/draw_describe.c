@@ -1,6 +1,7 @@
 #include "cli/draw_describe.h"
 
 #include "cli/table.h"
+#include "config/cron.h"
 
 #include <errno.h>
 #include <stdint.h>
@@ -11,7 +12,8 @@
 #define VALUE_WIDTH_MIN 16 /* a narrower terminal breaks the box instead of the values */
 
 /* A section has no heads: names on the left, values on the right. */
-static const struct cli_table_column section_columns[] = {{"", 0}, {"", 0}, {NULL, 0}};
+static const struct cli_table_column section_columns[] = {
+    {"", 0, false}, {"", 0, false}, {NULL, 0, false}};
 
 /* One box of names and values. */
 struct section {
@@ -166,6 +168,73 @@ static void add_watch(struct section *section, const json_t *env) {
                     watched ? DRAW_GREEN : DRAW_PLAIN);
 }
 
+/* Why it is not online, or was not before: the first thing that somebody looks for. */
+static void add_last_end(struct section *section, const json_t *process) {
+    const json_t *baton = json_object_get(process, "baton");
+    const char *reason = draw_member_text(baton, "reason", NULL);
+    int64_t number = draw_member_number(baton, "exit_signal", -1);
+    char text[DRAW_NUMBER_MAX];
+
+    if (reason)
+        section_add(section, "last end", reason, DRAW_YELLOW);
+    if (number < 0)
+        return;
+    if (number > 0 && sigabbrev_np((int)number))
+        snprintf(text, sizeof(text), "signal SIG%s", sigabbrev_np((int)number));
+    else
+        snprintf(
+            text, sizeof(text), "code %lld",
+            (long long)draw_member_number(json_object_get(process, "pm2_env"), "exit_code", 0));
+    section_add(section, "last exit", text, DRAW_PLAIN);
+}
+
+/* "0 4 * * *, next 2026-11-23T04:00:00.000Z". */
+static void add_cron(struct section *section, const json_t *env, int64_t now_ms) {
+    const char *expression = draw_member_text(env, "cron_restart", NULL);
+    char next[DRAW_NUMBER_MAX] = "never";
+    char text[256];
+    char error[CRON_ERROR_MAX];
+    struct cron cron;
+
+    if (!expression)
+        return;
+    if (cron_parse(&cron, expression, error) == 0) {
+        int64_t seconds = cron_next(&cron, now_ms / 1000);
+
+        if (seconds >= 0)
+            draw_time(next, seconds * 1000);
+    }
+    snprintf(text, sizeof(text), "%.200s, next %s", expression, next);
+    section_add(section, "cron restart", text, DRAW_PLAIN);
+}
+
+static void add_memory_limit(struct section *section, const json_t *env) {
+    int64_t bytes = draw_member_number(env, "max_memory_restart", 0);
+    char text[DRAW_NUMBER_MAX];
+
+    if (bytes <= 0)
+        return;
+    draw_bytes(text, bytes);
+    section_add(section, "memory limit", text, DRAW_PLAIN);
+}
+
+/* "10mb a file, 10 kept": what keeps logs from filling the disk. */
+static void add_log_size(struct section *section, const json_t *baton) {
+    int64_t bytes = draw_member_number(baton, "max_log_size", -1);
+    char size[DRAW_NUMBER_MAX];
+    char text[3 * DRAW_NUMBER_MAX];
+
+    if (bytes < 0)
+        return;
+    draw_bytes(size, bytes);
+    if (bytes == 0)
+        snprintf(text, sizeof(text), "none");
+    else
+        snprintf(text, sizeof(text), "%s, then rotated, %lld kept", size,
+                 (long long)draw_member_number(baton, "log_keep", 0));
+    section_add(section, "log size limit", text, DRAW_PLAIN);
+}
+
 /* The rows that PM2's users know, in their order. */
 static void add_process(struct section *section, const json_t *process, int64_t now_ms) {
     static const struct plain_row first[] = {{"name", "name"},
@@ -189,6 +258,7 @@ static void add_process(struct section *section, const json_t *process, int64_t 
     const char *status = draw_member_text(env, "status", "N/A");
 
     section_add(section, "status", status, draw_status_colour(status));
+    add_last_end(section, process);
     add_plain(section, env, first);
     add_uptime(section, env, now_ms);
     section_add(section, "script path", draw_member_text(env, "pm_exec_path", "N/A"), DRAW_PLAIN);
@@ -199,6 +269,9 @@ static void add_process(struct section *section, const json_t *process, int64_t 
     section_add(section, "node env",
                 draw_member_text(json_object_get(env, "env"), "NODE_ENV", "N/A"), DRAW_PLAIN);
     add_watch(section, env);
+    add_cron(section, env, now_ms);
+    add_memory_limit(section, env);
+    add_log_size(section, json_object_get(process, "baton"));
     add_plain(section, env, unstable);
     add_created(section, env);
 }
@@ -239,6 +312,10 @@ static void add_resources(struct section *section, const json_t *process) {
     char memory[DRAW_NUMBER_MAX];
     char text[3 * DRAW_NUMBER_MAX];
 
+    if (draw_member_number(process, "pid", 0) == 0) {
+        section_add(section, "worker", "none", DRAW_PLAIN);
+        return;
+    }
     draw_bytes(memory, draw_member_number(monit, "memory", 0));
     snprintf(text, sizeof(text), "pid %lld, cpu %.1f%%, memory %s",
              (long long)draw_member_number(process, "pid", 0),
@@ -246,35 +323,44 @@ static void add_resources(struct section *section, const json_t *process) {
     section_add(section, "worker", text, DRAW_PLAIN);
 }
 
-/* What only Baton knows. */
-static void add_balancing(struct section *section, const json_t *process) {
-    static const struct plain_row rows[] = {{"slot", "slot"},
-                                            {"kind", "kind"},
-                                            {"policy", "policy"},
-                                            {"window", "window"},
-                                            {"open connections", "open"},
-                                            {"waiting for it", "waiting"},
-                                            {"handed over", "handed"},
-                                            {"acknowledged", "acknowledged"},
-                                            {"refused", "refused"},
-                                            {"returned", "returned"},
-                                            {"stuck", "stuck"},
-                                            {NULL, NULL}};
-    const json_t *baton = json_object_get(process, "baton");
-    const char *reason = draw_member_text(baton, "reason", NULL);
+/* 0: what the way of delivery has without being told. */
+static void add_window(struct section *section, const json_t *baton) {
+    if (draw_member_number(baton, "window", 0) > 0)
+        section_add_number(section, "window", draw_member_number(baton, "window", 0));
+    else
+        section_add(section, "window", "default", DRAW_PLAIN);
+}
 
-    add_resources(section, process);
-    if (reason)
-        section_add(section, "last end", reason, DRAW_YELLOW);
-    add_health(section, json_object_get(process, "pm2_env"));
-    if (!baton)
-        return;
+/* Counts of clients that nobody has are left out. */
+static void add_counts(struct section *section, const json_t *baton) {
+    static const struct plain_row rows[] = {
+        {"open connections", "open"}, {"waiting for it", "waiting"},
+        {"handed over", "handed"},    {"acknowledged", "acknowledged"},
+        {"refused", "refused"},       {"returned", "returned"},
+        {"stuck", "stuck"},           {NULL, NULL}};
+
     for (const struct plain_row *row = rows; row->name; row++) {
         const struct plain_row one[] = {*row, {NULL, NULL}};
 
-        if (json_object_get(baton, row->member))
+        if (json_is_integer(json_object_get(baton, row->member)))
             add_plain(section, baton, one);
     }
+}
+
+/* What only Baton knows. */
+static void add_balancing(struct section *section, const json_t *process) {
+    static const struct plain_row rows[] = {
+        {"slot", "slot"}, {"kind", "kind"}, {"policy", "policy"}, {NULL, NULL}};
+    const json_t *baton = json_object_get(process, "baton");
+
+    add_resources(section, process);
+    add_health(section, json_object_get(process, "pm2_env"));
+    /* The master deals nothing to what is only supervised. */
+    if (!baton || strcmp(draw_member_text(baton, "kind", ""), "none") == 0)
+        return;
+    add_plain(section, baton, rows);
+    add_window(section, baton);
+    add_counts(section, baton);
     add_listeners(section, json_object_get(baton, "listeners"));
 }
 

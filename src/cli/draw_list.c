@@ -29,21 +29,21 @@ enum list_column {
 /* What a narrow terminal loses first has the highest rank. Ours stands last, for scripts that count
  * PM2's columns. */
 static const struct cli_table_column columns[] = {
-    [LIST_ID] = {"id", 0},
-    [LIST_NAME] = {"name", 0},
-    [LIST_NAMESPACE] = {"namespace", 7},
-    [LIST_VERSION] = {"version", 9},
-    [LIST_MODE] = {"mode", 6},
-    [LIST_PID] = {"pid", 4},
-    [LIST_UPTIME] = {"uptime", 3},
-    [LIST_RESTARTS] = {"↺", 2},
-    [LIST_STATUS] = {"status", 0},
-    [LIST_CPU] = {"cpu", 1},
-    [LIST_MEMORY] = {"mem", 1},
-    [LIST_USER] = {"user", 8},
-    [LIST_WATCHING] = {"watching", 10},
-    [LIST_OPEN] = {"open", 5},
-    [LIST_COLUMNS] = {NULL, 0},
+    [LIST_ID] = {"id", 0, true},
+    [LIST_NAME] = {"name", 0, false},
+    [LIST_NAMESPACE] = {"namespace", 7, false},
+    [LIST_VERSION] = {"version", 9, false},
+    [LIST_MODE] = {"mode", 6, false},
+    [LIST_PID] = {"pid", 4, true},
+    [LIST_UPTIME] = {"uptime", 3, true},
+    [LIST_RESTARTS] = {"↺", 2, true},
+    [LIST_STATUS] = {"status", 0, false},
+    [LIST_CPU] = {"cpu", 1, true},
+    [LIST_MEMORY] = {"mem", 1, true},
+    [LIST_USER] = {"user", 8, false},
+    [LIST_WATCHING] = {"watching", 10, false},
+    [LIST_OPEN] = {"open", 5, true},
+    [LIST_COLUMNS] = {NULL, 0, false},
 };
 
 /* A process with its parts at hand. */

@@ -3,8 +3,9 @@
  * back.
  *
  * It can fail when there is no terminal, when ncurses does not know its type, and when the daemon
- * is not there or ends. SIGINT, SIGTERM and SIGHUP are read from a descriptor, so that the screen
- * is given back like with `q`; ncurses' own handling of SIGTSTP does so for control-Z. */
+ * is not there at first. One that ends later is waited for, and one that does not answer is said
+ * to. SIGINT, SIGTERM and SIGHUP are read from a descriptor, so that the screen is given back like
+ * with `q`; ncurses' own handling of SIGTSTP does so for control-Z. */
 #include "cli/monit.h"
 
 #include "base/clock.h"
@@ -26,6 +27,7 @@
 #define DRAW_EVERY_MS 50 /* at most, however much is printed */
 #define ESCAPE_MS     25 /* within which the rest of a key's sequence must follow */
 #define CONTROL_L     12
+#define SILENT_MS     3000 /* without an answer, after which it is said */
 
 enum { POLL_KEYS = MONIT_CONNECTIONS, POLL_SIGNALS, POLL_COUNT };
 
@@ -33,6 +35,7 @@ struct monit {
     struct draw_style style;
     struct monit_view view;
     struct monit_daemon daemon;
+    const char *socket_path;
     struct monit_grid grid;
     SCREEN *screen;
     int signals; /* signalfd */
@@ -125,9 +128,19 @@ static void paint(struct monit *monit) {
     refresh();
 }
 
+/* How old the figures are, once that is worth a word. */
+static unsigned silent_seconds(const struct monit *monit) {
+    uint64_t since_ms = (uint64_t)monit->view.updated_ms;
+    uint64_t now_ms = clock_ms();
+
+    return since_ms > 0 && now_ms >= since_ms + SILENT_MS ? (unsigned)((now_ms - since_ms) / 1000)
+                                                          : 0;
+}
+
 static void draw(struct monit *monit) {
     struct timespec now;
 
+    monit->view.silent_seconds = silent_seconds(monit);
     clock_gettime(CLOCK_REALTIME, &now);
     monit_view_draw(&monit->view, &monit->grid, &monit->style,
                     (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000);
@@ -176,6 +189,13 @@ static int key_of(int code) {
     }
 }
 
+static int act(struct monit *monit, struct monit_action *action) {
+    if (!monit->view.gone)
+        return monit_daemon_act(&monit->daemon, action);
+    free(action->body);
+    return 0;
+}
+
 static int take_keys(struct monit *monit) {
     struct monit_action action;
     int result = 0;
@@ -190,7 +210,7 @@ static int take_keys(struct monit *monit) {
             monit->left = true;
             break;
         case MONIT_ACT:
-            result = monit_daemon_act(&monit->daemon, &action);
+            result = act(monit, &action);
             break;
         case MONIT_SHOW:
             break;
@@ -236,6 +256,29 @@ static void signals_close(struct monit *monit) {
 
 /* --- the loop --- */
 
+/* The daemon's end is no reason to leave, for `update` and service managers start another one. What
+ * it cannot be understood for is. */
+static int endure(struct monit *monit, int result) {
+    if (result >= 0 || result == UV_ENOMEM || result == UV_EPROTO || result == UV_EINVAL ||
+        result == UV_EMSGSIZE)
+        return result;
+    monit_daemon_close(&monit->daemon);
+    monit->view.gone = true;
+    monit->view.asks_to_stop = false;
+    monit->changed = true;
+    return 0;
+}
+
+static int connect_again(struct monit *monit) {
+    int result = monit_daemon_open(&monit->daemon, monit->socket_path, &monit->view);
+
+    if (result < 0)
+        return result;
+    monit->view.gone = false;
+    monit_view_forget_output(&monit->view);
+    return monit_daemon_ask(&monit->daemon);
+}
+
 /* Until the daemon is to be asked again, or what has changed may be drawn. */
 static int next_wait(const struct monit *monit, uint64_t now_ms) {
     uint64_t ask_ms = monit->asked_ms + ASK_EVERY_MS;
@@ -250,12 +293,12 @@ static int ask_in_time(struct monit *monit) {
         return 0;
     monit->asked_ms = clock_ms();
     monit->changed = true; /* times have passed */
-    return monit_daemon_ask(&monit->daemon);
+    return monit->view.gone ? connect_again(monit) : monit_daemon_ask(&monit->daemon);
 }
 
 static int turn(struct monit *monit) {
     struct pollfd descriptors[POLL_COUNT];
-    int result = ask_in_time(monit);
+    int result = endure(monit, ask_in_time(monit));
 
     if (result < 0)
         return result;
@@ -267,14 +310,14 @@ static int turn(struct monit *monit) {
         monit->changed = true;
         if (descriptors[POLL_KEYS].revents & (POLLHUP | POLLERR | POLLNVAL))
             monit->left = true; /* the terminal is gone */
-        result = monit_daemon_receive(&monit->daemon, descriptors);
+        result = endure(monit, monit_daemon_receive(&monit->daemon, descriptors));
     } else {
         result = 0; /* time, or a signal that ncurses handles */
     }
     if (result == 0)
         result = take_signals(monit);
     if (result == 0)
-        result = take_keys(monit);
+        result = endure(monit, take_keys(monit));
     if (monit->changed && clock_ms() >= monit->drawn_ms + DRAW_EVERY_MS && !monit->left)
         draw(monit);
     return result;
@@ -302,13 +345,13 @@ static int complain(const struct monit_options *options, int error, bool connect
         fprintf(stderr, "baton: no daemon answers at %s: %s\n", options->socket_path,
                 uv_strerror(error));
     else
-        fprintf(stderr, "baton: the daemon has ended, or cannot be understood: %s\n",
-                uv_strerror(error));
+        fprintf(stderr, "baton: the daemon cannot be understood: %s\n", uv_strerror(error));
     return 1;
 }
 
 int monit_run(const struct monit_options *options) {
-    struct monit monit = {.style = options->style, .signals = -1};
+    struct monit monit = {
+        .style = options->style, .socket_path = options->socket_path, .signals = -1};
     int result;
 
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {

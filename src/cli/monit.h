@@ -2,8 +2,8 @@
  * signals; what is shown where is decided in monit_view.h.
  *
  * It asks for GET /v1/processes once a second and follows /v1/events?logs=1; keys become
- * POST /v1/actions/…. It ends with `q`, with SIGINT and SIGTERM, and when the daemon is gone; the
- * terminal is always left as it was found. */
+ * POST /v1/actions/…. It ends with `q`, and with SIGINT and SIGTERM; the terminal is always left as
+ * it was found. When the daemon ends or does not answer this is said, and it is asked again. */
 #ifndef BATON_CLI_MONIT_H
 #define BATON_CLI_MONIT_H
 
@@ -15,7 +15,7 @@ struct monit_options {
 };
 
 /* Runs until it is left. The exit code: 0; 1 after a sentence on standard error when standard input
- * or output is no terminal, or the daemon could not be asked or ended. */
+ * or output is no terminal, or the daemon could not be asked at first. */
 int monit_run(const struct monit_options *options);
 
 #endif

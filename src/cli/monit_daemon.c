@@ -6,13 +6,14 @@
  * an action is refused is no failure, but a sentence in the view. */
 #include "cli/monit_daemon.h"
 
+#include "base/clock.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
-#define ANSWER_MAX         ((size_t)64 * 1024 * 1024)
-#define FIGURES_TIMEOUT_MS 10000
+#define ANSWER_MAX ((size_t)64 * 1024 * 1024)
 
 static int on_head(void *owner, int status) {
     struct monit_connection *connection = owner;
@@ -26,6 +27,8 @@ static int on_event_bytes(void *owner, const char *bytes, size_t length) {
 
     if (connection->status == 200)
         return event_reader_feed(&connection->events, bytes, length);
+    if (connection->status >= 500)
+        return UV_ECONNRESET; /* it is about to end */
     /* While there is no process there are no lines either. */
     return connection->daemon->events_begun ? UV_EPROTO : 0;
 }
@@ -126,6 +129,7 @@ static void connection_close(struct monit_connection *connection) {
     event_reader_clear(&connection->events);
     buffer_clear(&connection->body);
     connection->opened = false;
+    connection->busy = false;
 }
 
 static int connection_send(struct monit_connection *connection,
@@ -163,10 +167,8 @@ void monit_daemon_close(struct monit_daemon *daemon) {
 }
 
 int monit_daemon_ask(struct monit_daemon *daemon) {
-    const struct http_client_request request = {.method = "GET",
-                                                .target = "/v1/processes",
-                                                .accept = "application/json",
-                                                .timeout_ms = FIGURES_TIMEOUT_MS};
+    const struct http_client_request request = {
+        .method = "GET", .target = "/v1/processes", .accept = "application/json"};
 
     if (daemon->figures.busy)
         return 0;
@@ -208,9 +210,10 @@ static json_t *take_body(struct monit_connection *connection) {
 
 static int figures_came(struct monit_daemon *daemon) {
     json_t *processes = take_body(&daemon->figures);
-    int result =
-        daemon->figures.status == 200 ? monit_view_update(daemon->view, processes) : UV_EPROTO;
+    int result = daemon->figures.status >= 500 ? UV_ECONNRESET : UV_EPROTO;
 
+    if (daemon->figures.status == 200)
+        result = monit_view_update(daemon->view, processes, (int64_t)clock_ms());
     json_decref(processes);
     return result;
 }

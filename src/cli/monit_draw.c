@@ -19,7 +19,7 @@
 #define OUTPUT_LINES_MAX 512
 
 /* Columns of the values, right-aligned, with a blank before them. */
-enum { OPEN_COLUMNS = 5, CPU_COLUMNS = 5, MEMORY_COLUMNS = 8 };
+enum { CLIENTS_COLUMNS = 7, CPU_COLUMNS = 5, MEMORY_COLUMNS = 8 };
 
 static const struct monit_look plain = {.colour = DRAW_PLAIN};
 static const struct monit_look head = {.colour = DRAW_HEAD};
@@ -39,12 +39,14 @@ struct screen {
     bool beside;           /* a vertical line between list and output */
     unsigned longest_name; /* columns of the list's first part */
     double most_open;      /* what a full bar means */
+    double most_rate;
     double most_memory;
 };
 
 /* Figures of a row. */
 struct figures {
     double open; /* -1: not known */
+    double rate; /* of new clients a second; -1: it gets none from us */
     double cpu;
     double memory;
     int64_t restarts;
@@ -130,9 +132,12 @@ static bool is_online(const json_t *process) {
 
 static struct figures figures_of(const json_t *process) {
     const json_t *monit = json_object_get(process, "monit");
+    const json_t *baton = json_object_get(process, "baton");
+    bool dealt = strcmp(draw_member_text(baton, "kind", "none"), "none") != 0;
 
     return (struct figures){
-        .open = (double)draw_member_number(json_object_get(process, "baton"), "open", -1),
+        .open = (double)draw_member_number(baton, "open", -1),
+        .rate = dealt ? json_number_value(json_object_get(baton, "rate")) : -1,
         .cpu = json_number_value(json_object_get(monit, "cpu")),
         .memory = (double)draw_member_number(monit, "memory", 0),
         .restarts = draw_member_number(env_of(process), "restart_time", 0),
@@ -141,13 +146,15 @@ static struct figures figures_of(const json_t *process) {
 }
 
 static struct figures sum_of(const struct monit_view *view, const struct monit_row *row) {
-    struct figures sum = {.open = -1};
+    struct figures sum = {.open = -1, .rate = -1};
 
     for (size_t i = row->first; i < row->first + row->count; i++) {
         struct figures one = figures_of(view->listed[i]);
 
         if (one.open >= 0)
             sum.open = (sum.open < 0 ? 0 : sum.open) + one.open;
+        if (one.rate >= 0)
+            sum.rate = (sum.rate < 0 ? 0 : sum.rate) + one.rate;
         sum.cpu += one.cpu;
         sum.memory += one.memory;
         sum.restarts += one.restarts;
@@ -185,12 +192,15 @@ static void find_longest_name(struct screen *screen) {
 
 static void find_most(struct screen *screen) {
     screen->most_open = 1;
+    screen->most_rate = 1;
     screen->most_memory = 1;
     for (size_t i = 0; i < screen->view->listed_count; i++) {
         struct figures one = figures_of(screen->view->listed[i]);
 
         if (one.open > screen->most_open)
             screen->most_open = one.open;
+        if (one.rate > screen->most_rate)
+            screen->most_rate = one.rate;
         if (one.memory > screen->most_memory)
             screen->most_memory = one.memory;
     }
@@ -207,7 +217,7 @@ static unsigned name_columns(const struct screen *screen) {
 
 /* How wide a bar is, 0 for none: all three, or connections alone. */
 static unsigned bar_columns(const struct screen *screen, bool first) {
-    unsigned taken = name_columns(screen) + OPEN_COLUMNS + CPU_COLUMNS + MEMORY_COLUMNS;
+    unsigned taken = name_columns(screen) + CLIENTS_COLUMNS + CPU_COLUMNS + MEMORY_COLUMNS;
     unsigned room = screen->list.columns - smaller(screen->list.columns, taken);
 
     if (room >= BARS_MIN)
@@ -261,11 +271,19 @@ static enum draw_colour cpu_colour(double cpu) {
     return cpu >= 80 ? DRAW_RED : cpu >= 50 ? DRAW_YELLOW : DRAW_GREEN;
 }
 
-static void write_open(char text[DRAW_NUMBER_MAX], double open) {
-    if (open < 0)
-        snprintf(text, DRAW_NUMBER_MAX, "-");
+/* Open connections, where the policy counts them; otherwise new clients a second: "12/s". */
+static void write_clients(char text[DRAW_NUMBER_MAX], const struct figures *figures) {
+    if (figures->open >= 0)
+        snprintf(text, DRAW_NUMBER_MAX, "%.0f", figures->open);
+    else if (figures->rate >= 0 && figures->rate < 1e5)
+        snprintf(text, DRAW_NUMBER_MAX, "%.0f/s", figures->rate);
     else
-        snprintf(text, DRAW_NUMBER_MAX, "%.0f", open);
+        snprintf(text, DRAW_NUMBER_MAX, "-");
+}
+
+static double share_of_clients(const struct screen *screen, const struct figures *figures) {
+    return figures->open >= 0 ? figures->open / screen->most_open
+                              : figures->rate / screen->most_rate;
 }
 
 static void put_metrics(struct screen *screen, unsigned row, const struct metric metrics[3],
@@ -283,7 +301,7 @@ static void put_figures(struct screen *screen, unsigned row, const struct figure
     char cpu[DRAW_NUMBER_MAX];
     char memory[DRAW_NUMBER_MAX];
     const struct metric metrics[3] = {
-        {bar_columns(screen, true), figures->open / screen->most_open, DRAW_CYAN, OPEN_COLUMNS,
+        {bar_columns(screen, true), share_of_clients(screen, figures), DRAW_CYAN, CLIENTS_COLUMNS,
          open},
         {bar_columns(screen, false), figures->cpu / 100, cpu_colour(figures->cpu), CPU_COLUMNS,
          cpu},
@@ -291,7 +309,7 @@ static void put_figures(struct screen *screen, unsigned row, const struct figure
          MEMORY_COLUMNS, memory},
     };
 
-    write_open(open, figures->open);
+    write_clients(open, figures);
     snprintf(cpu, sizeof(cpu), "%.0f%%", figures->cpu < 1e6 ? figures->cpu : 0);
     draw_bytes(memory, (int64_t)figures->memory);
     put_metrics(screen, row, metrics, with_bars ? plain : bold, with_bars);
@@ -299,7 +317,7 @@ static void put_figures(struct screen *screen, unsigned row, const struct figure
 
 static void draw_list_head(struct screen *screen) {
     const struct metric metrics[3] = {
-        {bar_columns(screen, true), 0, DRAW_PLAIN, OPEN_COLUMNS, "open"},
+        {bar_columns(screen, true), 0, DRAW_PLAIN, CLIENTS_COLUMNS, "clients"},
         {bar_columns(screen, false), 0, DRAW_PLAIN, CPU_COLUMNS, "cpu"},
         {bar_columns(screen, false), 0, DRAW_PLAIN, MEMORY_COLUMNS, "mem"},
     };
@@ -536,9 +554,9 @@ static void draw_app_details(struct screen *screen, const struct monit_row *row)
     char open[DRAW_NUMBER_MAX];
 
     draw_bytes(memory, (int64_t)sum.memory);
-    write_open(open, sum.open);
+    write_clients(open, &sum);
     put_detail(screen, 0,
-               "%s  %zu processes, %zu online  open %s  cpu %.0f%%  mem %s  restarts %lld",
+               "%s  %zu processes, %zu online  clients %s  cpu %.0f%%  mem %s  restarts %lld",
                row->app, row->count, sum.online, open, sum.cpu, memory, (long long)sum.restarts);
     draw_ways(screen, 1, process);
     put_detail(screen, 2, "%s  %s  version %s",
@@ -572,10 +590,18 @@ static void draw_keys(struct screen *screen) {
 static void draw_bottom(struct screen *screen, const struct monit_row *chosen) {
     const struct monit_view *view = screen->view;
     struct monit_look look = {.colour = view->message_is_bad ? DRAW_RED : DRAW_GREEN};
+    const struct monit_look alarm = {.colour = DRAW_RED, .reverse = true};
     char subject[TEXT_MAX];
     char text[TEXT_MAX + 64];
 
-    if (view->asks_to_stop && chosen) {
+    if (view->gone) {
+        put(screen, &screen->bottom, monit_at(0, 0), "the daemon has ended; waiting for it  q quit",
+            alarm);
+    } else if (view->silent_seconds > 0) {
+        snprintf(text, sizeof(text), "no answer from the daemon for %u s: old figures  q quit",
+                 view->silent_seconds);
+        put(screen, &screen->bottom, monit_at(0, 0), text, alarm);
+    } else if (view->asks_to_stop && chosen) {
         write_subject(screen, chosen, subject, sizeof(subject));
         snprintf(text, sizeof(text), "stop %s? y or n", subject);
         put(screen, &screen->bottom, monit_at(0, 0), text, (struct monit_look){.reverse = true});
@@ -593,10 +619,12 @@ static void draw_help(struct screen *screen) {
         {"pages, g G", "further, to the ends"},
         {"enter", "fold an app, or unfold it"},
         {"r", "restart"},
-        {"l", "reload: nobody loses a request"},
+        {"l, R", "reload: nobody loses a request"},
         {"+ -", "one instance more, one less"},
         {"s", "stop"},
         {"q", "quit; the apps go on"},
+        {"", ""},
+        {"clients", "open connections, or new ones a second (12/s)"},
     };
     struct monit_area all = {.rows = screen->grid->rows, .columns = screen->grid->columns};
     unsigned row = all.rows > 10;

@@ -106,25 +106,50 @@ static void choose_again(struct monit_view *view, struct identity *identity) {
     free(identity->app);
 }
 
-static bool has_id(const json_t *processes, int64_t pm_id) {
-    const json_t *process;
+static json_t *find_process(const json_t *processes, int64_t pm_id) {
+    json_t *process;
     size_t i;
 
     json_array_foreach(processes, i, process) {
         if (id_of(process) == pm_id)
-            return true;
+            return process;
     }
-    return false;
+    return NULL;
 }
 
 /* Forgets the output of processes that are no more. */
 static void prune_log(struct monit_view *view, const json_t *processes) {
     for (size_t i = 0; i < view->listed_count; i++)
-        if (!has_id(processes, id_of(view->listed[i])))
+        if (!find_process(processes, id_of(view->listed[i])))
             monit_log_remove(&view->log, id_of(view->listed[i]));
 }
 
-int monit_view_update(struct monit_view *view, json_t *processes) {
+/* How many clients a second it was handed since the last answer. A worker that is another one by
+ * now counts from 0 again. */
+static double rate_of(const struct monit_view *view, const json_t *process, int64_t now_ms) {
+    const json_t *before = find_process(view->processes, id_of(process));
+    int64_t handed = draw_member_number(json_object_get(process, "baton"), "handed", 0);
+    int64_t handed_before = draw_member_number(json_object_get(before, "baton"), "handed", 0);
+    int64_t more = handed >= handed_before ? handed - handed_before : handed;
+
+    return before && now_ms > view->updated_ms
+               ? (double)more * 1000 / (double)(now_ms - view->updated_ms)
+               : 0;
+}
+
+static void add_rates(const struct monit_view *view, json_t *processes, int64_t now_ms) {
+    json_t *process;
+    size_t i;
+
+    json_array_foreach(processes, i, process) {
+        json_t *baton = json_object_get(process, "baton");
+
+        if (json_is_integer(json_object_get(baton, "handed")))
+            json_object_set_new(baton, "rate", json_real(rate_of(view, process, now_ms)));
+    }
+}
+
+int monit_view_update(struct monit_view *view, json_t *processes, int64_t now_ms) {
     size_t count = json_array_size(processes);
     const json_t **listed;
     struct monit_row *rows;
@@ -141,6 +166,8 @@ int monit_view_update(struct monit_view *view, json_t *processes) {
     }
     identity = remember(view);
     prune_log(view, processes);
+    add_rates(view, processes, now_ms);
+    view->updated_ms = now_ms;
     for (size_t i = 0; i < count; i++)
         listed[i] = json_array_get(processes, i);
     qsort(listed, count, sizeof(const json_t *), compare_listed);
@@ -190,6 +217,11 @@ int monit_view_event(struct monit_view *view, const char *event, const json_t *d
     if (strcmp(event, "lost") == 0)
         view->lost += (uint64_t)draw_member_number(data, "lines", 0);
     return 0;
+}
+
+void monit_view_forget_output(struct monit_view *view) {
+    monit_log_clear(&view->log);
+    monit_log_init(&view->log);
 }
 
 void monit_view_say(struct monit_view *view, bool bad, const char *text) {
@@ -320,6 +352,7 @@ static enum monit_outcome other_key(struct monit_view *view, int key, struct mon
     case 'r':
         return act(view, "restart", NULL, action);
     case 'l':
+    case 'R':
         return act(view, "reload", NULL, action);
     case '+':
         return act(view, "scale", "+1", action);

@@ -70,15 +70,23 @@ struct monit_view {
     bool asks_to_stop; /* `s` was pressed: y or n comes next */
     char message[MONIT_MESSAGE_MAX];
     bool message_is_bad;
+    int64_t updated_ms;      /* when the last answer came; 0 before */
+    unsigned silent_seconds; /* set by the owner: how long no answer has come, if too long; */
+    bool gone;               /* the daemon has ended, and another is waited for */
 };
 
 /* 0 or -ENOMEM with nothing to clear. */
 int monit_view_init(struct monit_view *view);
 void monit_view_clear(struct monit_view *view);
 
-/* The answer of GET /v1/processes, of which it keeps a reference of its own. What was chosen stays
- * chosen, by app and pm_id. 0, -EINVAL (no array) or -ENOMEM, with the view as before. */
-int monit_view_update(struct monit_view *view, json_t *processes);
+/* The answer of GET /v1/processes, of which it keeps a reference of its own, and which gets a
+ * member "rate" in each "baton": clients handed over per second since the answer before. What was
+ * chosen stays chosen, by app and pm_id. `now_ms` is of a clock that never goes back. 0, -EINVAL
+ * (no array) or -ENOMEM, with the view as before. */
+int monit_view_update(struct monit_view *view, json_t *processes, int64_t now_ms);
+
+/* Forgets the output: what comes next begins with the last lines anew. */
+void monit_view_forget_output(struct monit_view *view);
 
 /* An event of GET /v1/events; others than log, process and lost are passed over. 0 or -ENOMEM. */
 int monit_view_event(struct monit_view *view, const char *event, const json_t *data);

@@ -209,9 +209,11 @@ static void put_bar(struct drawing *drawing) {
     put_colour(drawing, DRAW_PLAIN);
 }
 
-/* A text of `width` columns in a cell that has `room` columns, cut or filled up. */
+/* A text in the cell of a column, cut or filled up. */
 static void put_cell(struct drawing *drawing, const char *text, const struct cli_table_cell *cell,
-                     size_t room) {
+                     size_t column) {
+    bool right = drawing->table->columns[column].right;
+    size_t room = drawing->widths[column];
     size_t length = cell->length;
     size_t width = cell->width;
     bool cut = width > room;
@@ -220,14 +222,14 @@ static void put_cell(struct drawing *drawing, const char *text, const struct cli
         length = draw_fitting(text, length, room - 1);
         width = draw_width(text, length) + 1;
     }
-    put_text(drawing, " ");
+    put_repeated(drawing, " ", right ? room - width + 1 : 1);
     if (cell->colour != DRAW_PLAIN)
         put_colour(drawing, cell->colour);
     put(drawing, text, length);
     put_text(drawing, cut ? drawing->frame->dots : "");
     if (cell->colour != DRAW_PLAIN)
         put_colour(drawing, DRAW_PLAIN);
-    put_repeated(drawing, " ", room - width + 1);
+    put_repeated(drawing, " ", right ? 1 : room - width + 1);
 }
 
 static void put_heads(struct drawing *drawing) {
@@ -239,7 +241,7 @@ static void put_heads(struct drawing *drawing) {
             continue;
         cell.width = (uint32_t)draw_width(head, cell.length);
         put_bar(drawing);
-        put_cell(drawing, head, &cell, drawing->widths[i]);
+        put_cell(drawing, head, &cell, i);
     }
     put_bar(drawing);
     put_text(drawing, "\n");
@@ -254,7 +256,7 @@ static void put_row(struct drawing *drawing, size_t row) {
         if (drawing->left_out[i])
             continue;
         put_bar(drawing);
-        put_cell(drawing, buffer_data(&table->texts) + cell->start, cell, drawing->widths[i]);
+        put_cell(drawing, buffer_data(&table->texts) + cell->start, cell, i);
     }
     put_bar(drawing);
     put_text(drawing, "\n");

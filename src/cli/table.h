@@ -26,6 +26,7 @@
 struct cli_table_column {
     const char *head; /* NULL ends the list; "" in all of them: the table has no line of heads */
     unsigned rank;    /* 0: never left out; otherwise the highest goes first */
+    bool right;       /* numbers, to be compared: the blanks stand before them */
 };
 
 struct cli_table_cell {

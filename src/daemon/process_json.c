@@ -72,12 +72,29 @@ static void add_settings(json_t *object, const struct settings *settings) {
     set(object, "automation", json_true());
 }
 
+static json_t *health_of(const struct settings_health *health) {
+    return json_pack("{s:s, s:I, s:I, s:I}", "path", health->path, "interval_ms",
+                     (json_int_t)health->interval_ms, "timeout_ms", (json_int_t)health->timeout_ms,
+                     "failures", (json_int_t)health->failures);
+}
+
+/* What only some apps have. */
+static void add_rules(json_t *object, const struct settings *settings) {
+    if (settings->cron_restart)
+        set(object, "cron_restart", json_string(settings->cron_restart));
+    if (settings->max_memory > 0)
+        set(object, "max_memory_restart", json_integer((json_int_t)settings->max_memory));
+    if (settings->health.path)
+        set(object, "health", health_of(&settings->health));
+}
+
 static json_t *draw_environment(const struct record *record, uint32_t slot,
                                 const struct app_slot_status *status, bool environment) {
     json_t *object = json_object();
     char path[HOME_FILE_MAX];
 
     add_settings(object, record->settings);
+    add_rules(object, record->settings);
     if (environment)
         set(object, "env", environment_of(record->settings));
     set(object, "unique_id", json_string(record->processes[slot].unique_id));
@@ -151,6 +168,9 @@ static json_t *draw_own(const struct record *record, uint32_t slot,
 
     set(object, "open", counts->open >= 0 ? json_integer(counts->open) : NULL);
     set(object, "reason", status->reason[0] ? json_string(status->reason) : NULL);
+    set(object, "exit_signal", status->ended ? json_integer(status->exit_signal) : NULL);
+    set(object, "max_log_size", json_integer((json_int_t)record->settings->max_log_size));
+    set(object, "log_keep", json_integer(record->settings->log_keep));
     set(object, "listeners", draw_listeners(record->app));
     return object;
 }

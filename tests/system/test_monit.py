@@ -219,11 +219,36 @@ def test_control_c(monit):
     is_left(screen, 0)
 
 
-def test_the_end_of_the_daemon_leaves_the_terminal_as_it_was(monit, daemon):
+def test_a_daemon_that_ends_is_waited_for(monit, daemon):
     screen = monit()
     screen.shows(r"api 2/4")
     daemon.end()
-    assert "the daemon has ended" in is_left(screen, 1)
+    screen.shows(r"the daemon has ended; waiting for it")
+    os.unlink(daemon.path)
+    with FakeDaemon(daemon.path, [process(0, "another")]) as other:
+        other.history = [(0, "said by the other one")]
+        screen.shows(r"said by the other one")
+        assert "has ended" not in screen.shows(r"  another ")
+    screen.press("q")
+    is_left(screen, 0)
+
+
+def test_a_daemon_that_does_not_answer_is_said_to(monit, daemon):
+    screen = monit()
+    screen.shows(r"api 2/4")
+    with daemon.silence():
+        screen.shows(r"no answer from the daemon for \d+ s")
+    screen.shows(r"\? help  q quit")
+    screen.press("q")
+    is_left(screen, 0)
+
+
+def test_clients_a_second_where_open_connections_are_not_counted(monit, daemon):
+    daemon.processes = [process(0, "api", open=None, handed=10)]
+    screen = monit(120, 30)
+    screen.shows(r"api .* 0/s ")
+    daemon.processes = [process(0, "api", open=None, handed=1_000_000)]
+    screen.shows(r"api .* [1-9]\d+/s |api +█+ +-")
 
 
 def test_in_a_pipe_it_says_what_to_use(daemon, tmp_path):

@@ -4,6 +4,7 @@ For tests of what people see, and for looking at it by hand:
 
     python3 -m support.fake_daemon /tmp/home/control.sock [APPS]
 """
+import contextlib
 import http.server
 import json
 import queue
@@ -86,6 +87,8 @@ class FakeDaemon:
         self.followers = []
         self.polls = 0  # how often the processes were asked for
         self._connections = []
+        self._speaks = threading.Event()
+        self._speaks.set()
         daemon = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -174,6 +177,7 @@ class FakeDaemon:
                 url = urllib.parse.urlsplit(self.path)
                 if url.path == "/v1/processes":
                     daemon.polls += 1
+                    daemon._speaks.wait()
                     self._processes(url.query)
                 elif url.path == "/v1/events":
                     self._events()
@@ -216,6 +220,15 @@ class FakeDaemon:
 
     def log(self, pm_id, line, stream="out"):
         self.announce("log", self.event(pm_id, line, stream))
+
+    @contextlib.contextmanager
+    def silence(self):
+        """No answer with processes comes."""
+        self._speaks.clear()
+        try:
+            yield
+        finally:
+            self._speaks.set()
 
     def end(self):
         """As if it was killed: every connection ends."""

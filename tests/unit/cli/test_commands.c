@@ -116,8 +116,10 @@ static void test_completion_scripts(void **state) {
     static const char *const bash[] = {
         "    list|ls|l|ps|status) kind=nothing flags='--sort ",
         "    walk) kind=files flags='--silent --no-color --help ' ;;",
-        "    commands) words=(start stop ", "complete -F _baton baton\n",
-        "    --policy) kind=policies ;;\n", NULL};
+        "    commands) words=(start stop ",
+        "complete -F _baton baton\n",
+        "    --policy) kind=policies ;;\n",
+        NULL};
     static const char *const zsh[] = {"#compdef baton\n", "'walk:the first\\: it'\\''s so'\n",
                                       "    delete|del) kind=targets flags=(\n", NULL};
 

@@ -12,13 +12,15 @@ static const char one[] =
     "    'node_args': [], 'exec_interpreter': 'node', 'pm_cwd': '/srv', 'node_version': '20.20.2',"
     "    'exec_mode': 'cluster_mode', 'pm_out_log_path': '/home/me/.baton/logs/api-out-3.log',"
     "    'pm_err_log_path': '/home/me/.baton/logs/api-error-3.log', 'pm_pid_path': '/p/api-3.pid',"
-    "    'watch': ['src', 'lib'], 'health': {'path': '/health', 'interval_ms': 5000,"
+    "    'cron_restart': '0 4 * * *', 'max_memory_restart': 209715200, 'watch': ['src', 'lib'], "
+    "'health': {'path': '/health', 'interval_ms': 5000,"
     "    'timeout_ms': 2000, 'failures': 3}, 'env': {'NODE_ENV': 'production', 'SAME': 'x',"
     "    'API_TOKEN': 'hunter2', 'URL': 'postgres://me:hunter2@db/x', 'SHLVL': '7',"
     "    'OTHER': 'theirs', 'EVIL': '\\u001b[2J'}},"
     "  'baton': {'app': 'api', 'slot': 3, 'kind': 'node', 'policy': 'p2c', 'window': 8,"
     "    'handed': 12, 'acknowledged': 11, 'refused': 1, 'returned': 2, 'waiting': 5, 'open': 6,"
-    "    'stuck': 0, 'reason': 'exited with code 1 after 80 ms', 'listeners': ["
+    "    'stuck': 0, 'exit_signal': 9, 'max_log_size': 10485760, 'log_keep': 3, 'reason': 'exited "
+    "with code 1 after 80 ms', 'listeners': ["
     "    {'address': '0.0.0.0:3000', 'accepted': 48, 'waiting': 9}]}}]";
 
 static char *const environment[] = {(char[]){"SAME=x"}, (char[]){"OTHER=ours"},
@@ -42,11 +44,15 @@ static void test_rows_that_pm2_users_know(void **state) {
         "│ uptime            │ 5m  ",
         "│ script path       │ /srv/api.js  ",
         "│ script args       │ --port 3000  ",
-        "│ error log path    │ /home/me/.baton/logs/api-error-3.log │",
+        "│ error log path    │ /home/me/.baton/logs/api-error-3.log  ",
         "│ interpreter args  │ N/A  ",
         "│ script id         │ 3  ",
         "│ node env          │ production  ",
+        "│ last exit         │ signal SIGKILL  ",
         "│ watch & reload    │ src lib  ",
+        "│ cron restart      │ 0 4 * * *, next 2026-09-",
+        "│ memory limit      │ 200mb  ",
+        "│ log size limit    │ 10mb, then rotated, 3 kept  ",
         "│ unstable restarts │ 1  ",
         "│ created at        │ 2026-09-21T14:13:20.000Z  "};
     struct buffer out;
@@ -62,7 +68,7 @@ static void test_what_only_baton_knows(void **state) {
     struct draw_describe_options options = {.style = in_pipe, .now_ms = NOW_MS};
     static const char *const rows[] = {
         "│ worker           │ pid 4711, cpu 0.3%, memory 50mb  ",
-        "│ last end         │ exited with code 1 after 80 ms  ",
+        "│ last end          │ exited with code 1 after 80 ms  ",
         "│ health check     │ /health every 5000 ms, at most 2000 ms each, 3 failures in a row │",
         "│ policy           │ p2c  ",
         "│ window           │ 8  ",

@@ -19,7 +19,7 @@ static const char two_apps[] = "[" PROCESS(0, "api", "online", 100, 1048576, 8) 
 static void update(struct monit_view *view, const char *json) {
     json_t *processes = json_of(json);
 
-    assert_int_equal(monit_view_update(view, processes), 0);
+    assert_int_equal(monit_view_update(view, processes, NOW_MS), 0);
     json_decref(processes);
 }
 
@@ -83,11 +83,11 @@ static void test_list_output_and_details_side_by_side(void **state) {
     json_decref(line);
     draw(&out, view, 16, 80);
     expect_text(&out,
-                "  app              open        cpu           mem| output of api\n"
-                "- api 2/2            12       150%         1.5mb| 1|hello\n"
-                "    0        #####    8 ##### 100% #####     1mb|\n"
-                "    1        ###..    4 ###..  50% ###..   512kb|\n"
-                "  web        .....    0 .....   0% .....      0b|\n"
+                "  app             clients      cpu          mem | output of api\n"
+                "- api 2/2             12      150%        1.5mb | 1|hello\n"
+                "    0        ####      8 #### 100% ####     1mb |\n"
+                "    1        ##..      4 ##..  50% ##..   512kb |\n"
+                "  web        ....      0 ....   0% ....      0b |\n"
                 "                                                |\n"
                 "                                                |\n"
                 "                                                |\n"
@@ -96,26 +96,62 @@ static void test_list_output_and_details_side_by_side(void **state) {
                 "                                                |\n"
                 "                                                |\n"
                 "--------------------------------------------------------------------------------\n"
-                "api  2 processes, 2 online  open 12  cpu 150%  mem 1.5mb  restarts 2\n"
+                "api  2 processes, 2 online  clients 12  cpu 150%  mem 1.5mb  restarts 2\n"
                 "kind node  policy p2c  window 1  listens on 0.0.0.0:3000\n"
                 "r restart  l reload  + - scale  s stop  ? help  q quit\n");
+}
+
+static void test_new_clients_a_second_where_open_ones_are_not_counted(void **state) {
+    struct monit_view *view = *state;
+    json_t *first = json_of("[{'name': 'node', 'pm_id': 1, 'pm2_env': {'status': 'online'},"
+                            "  'baton': {'kind': 'node', 'handed': 10, 'open': null}}]");
+    json_t *second = json_of("[{'name': 'node', 'pm_id': 1, 'pm2_env': {'status': 'online'},"
+                             "  'baton': {'kind': 'node', 'handed': 90, 'open': null}}]");
+    struct buffer out;
+
+    assert_int_equal(monit_view_update(view, first, NOW_MS), 0);
+    assert_int_equal(monit_view_update(view, second, NOW_MS + 2000), 0);
+    draw(&out, view, 16, 80);
+    expect_contains(&out, " 40/s ");
+    buffer_clear(&out);
+    /* Another worker in its place, which has had ten clients in five seconds. */
+    assert_int_equal(monit_view_update(view, first, NOW_MS + 7000), 0);
+    draw(&out, view, 16, 80);
+    expect_contains(&out, " 2/s ");
+    buffer_clear(&out);
+    json_decref(first);
+    json_decref(second);
+}
+
+static void test_a_daemon_that_is_silent_or_gone_is_said_to_be(void **state) {
+    struct monit_view *view = *state;
+    struct buffer out;
+
+    view->silent_seconds = 12;
+    draw(&out, view, 16, 80);
+    expect_contains(&out, "no answer from the daemon for 12 s: old figures  q quit");
+    buffer_clear(&out);
+    view->gone = true;
+    draw(&out, view, 16, 80);
+    expect_contains(&out, "the daemon has ended; waiting for it  q quit");
+    buffer_clear(&out);
 }
 
 static void test_output_below_on_a_narrow_screen(void **state) {
     struct buffer out;
 
     draw(&out, *state, 12, 40);
-    expect_text(&out, "  app                  open  cpu     mem\n"
+    expect_text(&out, "  app                clients cpu     mem\n"
                       "- api 2/2                12 150%   1.5mb\n"
-                      "    0        #########    8 100%     1mb\n"
-                      "    1        #####....    4  50%   512kb\n"
-                      "  web        .........    0   0%      0b\n"
+                      "    0        #######      8 100%     1mb\n"
+                      "    1        ####...      4  50%   512kb\n"
+                      "  web        .......      0   0%      0b\n"
                       "\n"
                       "output of api\n"
                       "\n"
                       "\n"
                       "----------------------------------------\n"
-                      "api  2 processes, 2 online  open 12  cpu\n"
+                      "api  2 processes, 2 online  clients 12\n"
                       "? help  q quit\n");
 }
 
@@ -299,7 +335,7 @@ static void test_hostile_answers_and_events_do_no_harm(void **state) {
     json_t *event = json_of("{'pm_id': 'x', 'line': '\\u001b[2J\\u0007\\ttab'}");
     struct buffer out;
 
-    assert_int_equal(monit_view_update(view, other), -EINVAL);
+    assert_int_equal(monit_view_update(view, other, NOW_MS), -EINVAL);
     assert_int_equal(view->listed_count, 3);
     assert_int_equal(monit_view_event(view, "log", other), 0);
     assert_int_equal(monit_view_event(view, "process", NULL), 0);
@@ -341,6 +377,8 @@ static void test_wide_characters_take_two_cells(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_VIEW(test_list_output_and_details_side_by_side),
+        WITH_VIEW(test_new_clients_a_second_where_open_ones_are_not_counted),
+        WITH_VIEW(test_a_daemon_that_is_silent_or_gone_is_said_to_be),
         WITH_VIEW(test_output_below_on_a_narrow_screen),
         WITH_VIEW(test_every_size_can_be_drawn),
         WITH_VIEW(test_arrows_choose_and_stay_within),

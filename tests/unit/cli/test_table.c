@@ -2,7 +2,8 @@
 
 #include "unit/cli/drawing.h"
 
-static const struct cli_table_column columns[] = {{"id", 0}, {"name", 0}, {"user", 1}, {NULL, 0}};
+static const struct cli_table_column columns[] = {
+    {"id", 0, false}, {"name", 0, false}, {"user", 1, false}, {NULL, 0, false}};
 
 /* A table of rows of three cells, the last one NULL. */
 static void draw(struct buffer *out, const struct draw_style *style, const char *const *cells) {
