@@ -292,6 +292,24 @@ static void add_health(struct section *section, const json_t *env) {
     section_add(section, "health check", text, DRAW_PLAIN);
 }
 
+/* "healthy, 12 checks, the last one: status 200". */
+static void add_health_state(struct section *section, const json_t *health) {
+    const char *last = draw_member_text(health, "last", NULL);
+    const char *replaced = draw_member_text(health, "replaced", NULL);
+    const char *state = draw_member_text(health, "state", "unknown");
+    bool bad = strcmp(state, "unhealthy") == 0 || strcmp(state, "failing") == 0;
+    char text[384];
+
+    if (!json_is_object(health))
+        return;
+    snprintf(text, sizeof(text), "%.32s, %lld checks%s%.200s", state,
+             (long long)draw_member_number(health, "checks", 0), last ? ", the last one: " : "",
+             last ? last : "");
+    section_add(section, "health", text, bad ? DRAW_YELLOW : DRAW_PLAIN);
+    if (replaced)
+        section_add(section, "was unhealthy", replaced, DRAW_YELLOW);
+}
+
 static void add_listeners(struct section *section, const json_t *listeners) {
     const json_t *listener;
     size_t i;
@@ -355,6 +373,7 @@ static void add_balancing(struct section *section, const json_t *process) {
 
     add_resources(section, process);
     add_health(section, json_object_get(process, "pm2_env"));
+    add_health_state(section, json_object_get(baton, "health"));
     /* The master deals nothing to what is only supervised. */
     if (!baton || strcmp(draw_member_text(baton, "kind", ""), "none") == 0)
         return;

@@ -60,18 +60,6 @@ static int choose_names(struct settings *settings) {
     return result;
 }
 
-static int check_health(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
-    if (!settings->health.path)
-        return 0;
-    if (settings->health.port == 0)
-        settings->health.port = settings->port;
-    if (settings->health.port > 0)
-        return 0;
-    snprintf(error, SETTINGS_ERROR_MAX,
-             "health needs a port: health.port, or the app's own as port");
-    return UV_EINVAL;
-}
-
 static int check_depends_on(const struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
     for (size_t i = 0; i < settings->depends_on.count; i++) {
         if (strcmp(settings->depends_on.items[i], settings->name) != 0)
@@ -177,6 +165,33 @@ static int choose_intercept(struct settings *settings, char error[SETTINGS_ERROR
     return result == 0 ? check_private_ports(settings, error) : result;
 }
 
+/* In fork mode nobody but the worker knows where it listens. */
+static int check_health_port(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    if (settings->health.port == 0)
+        settings->health.port = settings->port;
+    if (settings->health.port == 0) {
+        snprintf(error, SETTINGS_ERROR_MAX,
+                 "health needs a port in fork mode: health.port, or the app's own as port");
+        return UV_EINVAL;
+    }
+    if (settings->instances == 1 || settings->increment_var)
+        return 0;
+    snprintf(error, SETTINGS_ERROR_MAX,
+             "health in fork mode is for one instance, or for ports that increment_var numbers");
+    return UV_EINVAL;
+}
+
+static int check_health(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
+    if (!settings->health.path)
+        return 0;
+    if (settings->health.path[0] != '/') {
+        snprintf(error, SETTINGS_ERROR_MAX, "health.path must begin with a slash: '%.128s'",
+                 settings->health.path);
+        return UV_EINVAL;
+    }
+    return settings->intercept == SETTINGS_INTERCEPT_NONE ? check_health_port(settings, error) : 0;
+}
+
 static bool can_enter(const char *directory) {
     struct stat status;
 
@@ -200,8 +215,6 @@ int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
     }
     result = choose_names(settings);
     if (result == 0)
-        result = check_health(settings, error);
-    if (result == 0)
         result = check_depends_on(settings, error);
     if (result == 0)
         result = program_resolve(settings, error);
@@ -211,6 +224,8 @@ int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]) {
         return result;
     settings_count_instances(settings);
     result = choose_intercept(settings, error);
+    if (result == 0)
+        result = check_health(settings, error);
     if (result < 0)
         return result;
     if (!settings->policy)

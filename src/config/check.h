@@ -17,9 +17,9 @@ void settings_supervise_by_default(struct settings *settings);
 void settings_count_instances(struct settings *settings);
 
 /* Completes (name, namespace, script, interpreter, instances, intercept, policy, instance_var,
- * health.port) and checks. 0, or UV_EINVAL,
- * UV_ENOENT, UV_EISDIR, UV_EACCES or UV_ENOMEM with one sentence for the user in `error`. Looks at
- * the file system, PATH and the CPUs that we may use, nothing else. The counting of CPUs is PM2's.
+ * health.port in fork mode) and checks. 0, or UV_EINVAL, UV_ENOENT, UV_EISDIR, UV_EACCES or
+ * UV_ENOMEM with one sentence for the user in `error`. Looks at the file system, PATH and the CPUs
+ * that we may use, nothing else. The counting of CPUs is PM2's.
  */
 int settings_check(struct settings *settings, char error[SETTINGS_ERROR_MAX]);
 

@@ -60,7 +60,8 @@ void text_list_clear(struct text_list *list);
 /* An HTTP request that a worker must answer with 2xx or 3xx. */
 struct settings_health {
     char *path;    /* NULL: no check */
-    uint16_t port; /* 0 until settings_check(): then the app's `port` */
+    uint16_t port; /* 0: the first that it listens on; in fork mode, until settings_check(), the
+                      app's `port`. Slot n's is n more there if increment_var is set */
     uint64_t interval_ms;
     uint64_t timeout_ms;
     uint32_t failures; /* in a row, after which the worker is replaced */
@@ -100,7 +101,7 @@ struct settings {
     bool append_env_to_name; /* attribute_merge_env() has done it */
 
     uint64_t min_uptime_ms;    /* a worker that ends sooner has died young */
-    uint32_t max_restarts;     /* young deaths in a row before the slot is given up */
+    uint32_t max_restarts;     /* at this many young deaths the slot is given up */
     uint64_t restart_delay_ms; /* before every restart */
     uint64_t backoff_ms;       /* first delay after young deaths; grows by half each time */
     bool autorestart;

@@ -484,6 +484,7 @@ static void act_on_all(struct fleet *fleet, enum fleet_action action,
 void fleet_act_both(struct fleet *fleet, enum fleet_action action,
                     const struct fleet_selection *known, const struct fleet_selection *fresh,
                     struct operation *operation) {
+    operation->request = fleet->next_request;
     add_all(action, known, operation);
     add_all(FLEET_START, fresh, operation);
     fleet->acting = true;

@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -236,6 +237,26 @@ int health_probe_start(struct health_probe *probe, uv_loop_t *loop, int descript
     uv_poll_start(&probe->poll, UV_READABLE | UV_WRITABLE, on_poll);
     uv_timer_start(&probe->timer, on_timeout, request->timeout_ms, 0);
     return 0;
+}
+
+int health_connect(uint16_t port, bool ipv6, int *ret_descriptor) {
+    struct sockaddr_in ipv4_address = {
+        .sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr_in6 ipv6_address = {
+        .sin6_family = AF_INET6, .sin6_port = htons(port), .sin6_addr = in6addr_loopback};
+    const struct sockaddr *address =
+        ipv6 ? (const struct sockaddr *)&ipv6_address : (const struct sockaddr *)&ipv4_address;
+    int descriptor = socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+    if (descriptor < 0)
+        return errno == EAFNOSUPPORT ? UV_EAGAIN : uv_translate_sys_error(errno);
+    if (connect(descriptor, address, ipv6 ? sizeof ipv6_address : sizeof ipv4_address) == 0 ||
+        errno == EINPROGRESS) {
+        *ret_descriptor = descriptor;
+        return 0;
+    }
+    close(descriptor);
+    return UV_EAGAIN;
 }
 
 void health_probe_abort(struct health_probe *probe) {

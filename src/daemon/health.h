@@ -91,6 +91,10 @@ int health_probe_start(struct health_probe *probe, uv_loop_t *loop, int descript
                        void (*on_done)(void *owner, const struct health_outcome *outcome),
                        void *owner);
 
+/* Begins to connect to a port of this machine, by IPv4 or IPv6. 0 with *ret_descriptor, which
+ * health_probe_start() takes, or a UV_E*: UV_EAGAIN where nobody listens. */
+int health_connect(uint16_t port, bool ipv6, int *ret_descriptor);
+
 /* Gives up: on_done comes with healthy false and the reason "given up". */
 void health_probe_abort(struct health_probe *probe);
 

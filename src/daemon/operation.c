@@ -233,7 +233,7 @@ void operation_renewed(struct list *operations, uint32_t pm_id, const struct app
         struct operation *operation = LIST_ENTRY(node, struct operation, node);
         struct operation_item *item = find(operation, pm_id);
 
-        if (!item || item->goal != OPERATION_RENEWED)
+        if (!item || item->goal != OPERATION_RENEWED || operation->request > renewed->request)
             continue;
         if (renewed->error < 0 && !reason)
             reason = uv_strerror(renewed->error);

@@ -63,6 +63,7 @@ struct operation {
     json_t *warnings; /* array, owned */
     uv_timer_t timer; /* until those that are neither there nor failed are late */
     uint64_t limit_ms;
+    uint64_t request; /* of its renewals */
     bool begun;
     bool closing;
 };
@@ -94,6 +95,9 @@ void operation_begin(struct operation *operation);
  * again. */
 void operation_status(struct list *operations, uint32_t pm_id, enum app_status status,
                       bool restarting, const char *reason);
+
+/* A renewal is over that answers every request for the process up to its number: an operation with
+ * a later one goes on waiting. */
 void operation_renewed(struct list *operations, uint32_t pm_id, const struct app_renewed *renewed);
 void operation_gone(struct list *operations, uint32_t pm_id);
 

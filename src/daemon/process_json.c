@@ -73,7 +73,8 @@ static void add_settings(json_t *object, const struct settings *settings) {
 }
 
 static json_t *health_of(const struct settings_health *health) {
-    return json_pack("{s:s, s:I, s:I, s:I}", "path", health->path, "interval_ms",
+    return json_pack("{s:s, s:o, s:I, s:I, s:I}", "path", health->path, "port",
+                     health->port ? json_integer(health->port) : json_null(), "interval_ms",
                      (json_int_t)health->interval_ms, "timeout_ms", (json_int_t)health->timeout_ms,
                      "failures", (json_int_t)health->failures);
 }
@@ -86,6 +87,27 @@ static void add_rules(json_t *object, const struct settings *settings) {
         set(object, "max_memory_restart", json_integer((json_int_t)settings->max_memory));
     if (settings->health.path)
         set(object, "health", health_of(&settings->health));
+}
+
+static const char *health_state(const struct health_check *check) {
+    if (check->health.unhealthy)
+        return "unhealthy";
+    if (check->count == 0)
+        return "unknown";
+    return check->health.failed > 0 ? "failing" : "healthy";
+}
+
+/* What the checks of its worker, and of the one before, have said. */
+static json_t *draw_health(const struct record_process *process) {
+    const struct health_check *check = process->check;
+    json_t *object = json_object();
+
+    set(object, "state", json_string(check ? health_state(check) : "unknown"));
+    set(object, "checks", json_integer(check ? (json_int_t)check->count : 0));
+    set(object, "failed", json_integer(check ? check->health.failed : 0));
+    set(object, "last", check && check->count > 0 ? json_string(check->last.reason) : NULL);
+    set(object, "replaced", process->unhealthy[0] ? json_string(process->unhealthy) : NULL);
+    return object;
 }
 
 static json_t *draw_environment(const struct record *record, uint32_t slot,
@@ -172,6 +194,8 @@ static json_t *draw_own(const struct record *record, uint32_t slot,
     set(object, "max_log_size", json_integer((json_int_t)record->settings->max_log_size));
     set(object, "log_keep", json_integer(record->settings->log_keep));
     set(object, "listeners", draw_listeners(record->app));
+    if (record->settings->health.path)
+        set(object, "health", draw_health(&record->processes[slot]));
     return object;
 }
 

@@ -78,6 +78,82 @@ static void forget(struct record *record, uint32_t slot) {
                                     record_count(record) == 0);
 }
 
+/* --- health --- */
+
+static uint64_t count_returned(void *owner, uint32_t slot) {
+    const struct record *record = owner;
+    struct app_slot_status status;
+
+    return app_slot_status(record->app, slot, &status) == 0 ? status.counts.returned : 0;
+}
+
+/* Nobody but the worker is there in fork mode, at one address of this machine or the other. */
+static int connect_worker(void *owner, uint32_t slot, unsigned attempt, int *ret_descriptor) {
+    const struct record *record = owner;
+    const struct settings *settings = record->settings;
+
+    if (settings->intercept != SETTINGS_INTERCEPT_NONE)
+        return app_connect_slot(record->app, slot, settings->health.port, ret_descriptor);
+    return health_connect((uint16_t)(settings->health.port + (settings->increment_var ? slot : 0)),
+                          attempt % 2 == 1, ret_descriptor);
+}
+
+static void replace_unhealthy(struct record *record, uint32_t slot) {
+    struct record_process *process = &record->processes[slot];
+
+    snprintf(process->unhealthy, sizeof process->unhealthy, "%s", process->check->last.reason);
+    log_warning("worker %u (pid %d) of %s is unhealthy: %s, %u times in a row; replacing it", slot,
+                (int)process->checked, record->settings->name, process->unhealthy,
+                process->check->health.failed);
+    app_replace_slot(record->app, slot, "it was unhealthy");
+}
+
+static void on_health(void *owner, uint32_t slot, enum health_change change) {
+    struct record *record = owner;
+    const struct health_check *check = record->processes[slot].check;
+
+    if (check->count == 1 || change != HEALTH_SAME)
+        record->options.events->status(record->options.owner, record, slot);
+    if (change == HEALTH_REGAINED)
+        log_info("worker %u of %s is healthy again", slot, record->settings->name);
+    else if (change == HEALTH_LOST)
+        replace_unhealthy(record, slot);
+}
+
+static void on_no_health(void *owner, uint32_t slot) {
+    const struct record *record = owner;
+
+    log_warning("the health of worker %u of %s cannot be checked: it has no TCP listener%s that "
+                "the master deals the clients of",
+                slot, record->settings->name,
+                record->settings->health.port ? " at health.port" : "");
+}
+
+static const struct health_check_events health_events = {.connect = connect_worker,
+                                                         .returned = count_returned,
+                                                         .result = on_health,
+                                                         .impossible = on_no_health};
+
+/* Each ready worker has its own checks. */
+static void follow_health(struct record *record, uint32_t slot,
+                          const struct app_slot_status *status) {
+    struct record_process *process = &record->processes[slot];
+    struct health_check_options options = {.loop = record->options.loop,
+                                           .settings = record->settings,
+                                           .slot = slot,
+                                           .events = &health_events,
+                                           .owner = record};
+    pid_t pid = status->status == APP_ONLINE && record->settings->health.path ? status->pid : 0;
+
+    if (pid == process->checked)
+        return;
+    health_check_stop(process->check);
+    process->checked = pid;
+    process->check = pid ? health_check_start(&options) : NULL;
+}
+
+/* --- what the app announces, continued --- */
+
 static void on_slot_changed(void *owner, struct app *app, uint32_t slot) {
     struct record *record = owner;
     struct record_process *process = &record->processes[slot];
@@ -89,6 +165,7 @@ static void on_slot_changed(void *owner, struct app *app, uint32_t slot) {
         return;
     if (status.pid != process->noted)
         note_worker(record, process, status.pid);
+    follow_health(record, slot, &status);
     failing =
         process->said_status == APP_LAUNCHING && status.ended &&
         (status.status == APP_WAITING_RESTART || status.restart_time > process->said_restarts);
@@ -106,6 +183,8 @@ static void on_renewed(void *owner, struct app *app, const struct app_renewed *r
     struct record *record = owner;
 
     (void)app;
+    if (renewed->error < 0 && record->processes[renewed->slot].check)
+        health_check_again(record->processes[renewed->slot].check);
     record->options.events->renewed(record->options.owner, record, renewed);
 }
 
@@ -183,18 +262,18 @@ static int start_log(struct record *record) {
 /* --- restarts by the clock --- */
 
 /* Whatever runs, as in a reload: nobody is lost by it. */
-static void renew_all(struct record *record) {
+static void replace_all(struct record *record, const char *why) {
     for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
          slot = record_next(record, slot + 1))
         if (app_slot(record->app, slot)->wish == SLOT_WANTED)
-            app_renew_slot(record->app, slot, APP_RELOAD, 0);
+            app_replace_slot(record->app, slot, why);
 }
 
 static void on_cron(void *owner) {
     struct record *record = owner;
 
     log_info("%s: its cron_restart is due", record->settings->name);
-    renew_all(record);
+    replace_all(record, "its cron_restart was due");
 }
 
 static void arm_cron(struct record *record) {
@@ -215,7 +294,7 @@ static void on_change(void *owner, const char *path) {
 
     text_escape_utf8(name, sizeof name, path, strlen(path));
     log_info("%s: %s has changed", record->settings->name, name);
-    renew_all(record);
+    replace_all(record, "a file that is watched has changed");
 }
 
 static void on_watch_problem(void *owner, const char *sentence) {
@@ -318,6 +397,8 @@ static void learn_user(struct record *record) {
 static void destroy(struct record *record) {
     if (!record)
         return;
+    for (uint32_t slot = 0; slot < record->capacity; slot++)
+        health_check_stop(record->processes[slot].check);
     json_decref(record->description);
     settings_unref(record->settings);
     free(record->version);

@@ -13,6 +13,7 @@
 #include "base/list.h"
 #include "config/settings.h"
 #include "daemon/app_log.h"
+#include "daemon/health_check.h"
 #include "daemon/schedule.h"
 #include "daemon/watch.h"
 #include "master/app.h"
@@ -53,7 +54,10 @@ struct record_process {
     char unique_id[33]; /* random, hexadecimal: no two processes ever have the same */
     enum app_status said_status;
     uint32_t said_restarts;
-    pid_t noted; /* the worker that its pid file names, or 0 */
+    pid_t noted;                       /* the worker that its pid file names, or 0 */
+    pid_t checked;                     /* the worker whose health is checked, or 0 */
+    struct health_check *check;        /* … by this; NULL with `checked` when memory was out */
+    char unhealthy[HEALTH_REASON_MAX]; /* why the last one that was replaced for it was; or "" */
 };
 
 struct record {

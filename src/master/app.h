@@ -78,6 +78,7 @@ struct app_options {
 struct app_mark {
     enum app_renewal how; /* APP_RENEW_NONE: no wish */
     uint64_t request;
+    const char *why; /* of app_replace_slot(), or NULL */
 };
 
 /* Where a renewal stands. */
@@ -207,6 +208,10 @@ void app_stop(struct app *app);
  * instead, in its turn. */
 void app_renew_slot(struct app *app, uint32_t number, enum app_renewal how, uint64_t request);
 
+/* As app_renew_slot() with APP_RELOAD and request 0, for nobody has asked for it. `why` (static
+ * text) ends the sentence "it was replaced because …", which is part of its worker's end. */
+void app_replace_slot(struct app *app, uint32_t number, const char *why);
+
 /* Whether a slot is marked, or a renewal is under way. */
 bool app_is_renewing(const struct app *app);
 
@@ -214,6 +219,13 @@ bool app_is_renewing(const struct app *app);
  * UV_ESRCH without a worker, UV_ENOTSUP where the host has no open_inputs, UV_E2BIG, UV_EAGAIN when
  * the worker does not read, or what write(2) says. */
 int app_send(struct app *app, uint32_t number, const char *bytes, size_t length);
+
+/* A TCP connection to the slot's worker and to no other, as if a client of this machine had
+ * connected to `port` of the app; 0: to the first TCP address that the worker listens on. 0 with
+ * *ret_descriptor (non-blocking, the caller's); UV_ENOENT, UV_ESRCH where it is not ready,
+ * UV_ENOTSUP where it listens on no such address or its workers accept by themselves, UV_EAGAIN
+ * where it takes no client now, or what keeps us from making one. */
+int app_connect_slot(struct app *app, uint32_t number, uint16_t port, int *ret_descriptor);
 
 /* The slot's counters back to 0, the restart rule's memory too. */
 void app_reset_slot(struct app *app, uint32_t number);

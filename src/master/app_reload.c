@@ -151,6 +151,11 @@ static void fail_turn(struct slot *slot, int error, const char *reason) {
 
 /* --- what becomes of a turn --- */
 
+static void drain(const struct slot *slot, struct child *old) {
+    old->replaced = slot->turn.why;
+    child_drain(old, clock_ms());
+}
+
 /* The successor takes the seats of the old worker, which then drains. */
 static void replace(struct slot *slot) {
     struct child *old = slot->current;
@@ -159,7 +164,7 @@ static void replace(struct slot *slot) {
     slot->next = NULL;
     child_serve(slot->current, clock_ms());
     if (old)
-        child_drain(old, clock_ms());
+        drain(slot, old);
     app_note(slot);
     finish_turn(slot);
 }
@@ -260,7 +265,7 @@ static void end_old(struct slot *slot) {
     slot->step = RENEWAL_ENDING;
     slot->current = NULL;
     if (old)
-        child_drain(old, clock_ms());
+        drain(slot, old);
 }
 
 static void begin_turn(struct slot *slot) {
@@ -306,7 +311,7 @@ void app_renew_next(struct app *app) {
 
 /* --- marks --- */
 
-static void mark(struct slot *slot, enum app_renewal how, uint64_t request) {
+static void mark(struct slot *slot, enum app_renewal how, uint64_t request, const char *why) {
     struct app *app = slot->app;
 
     if (!app_is_renewing(app)) {
@@ -317,6 +322,7 @@ static void mark(struct slot *slot, enum app_renewal how, uint64_t request) {
     if (request > app->run_request)
         app->run_request = request;
     slot->mark.how = how;
+    slot->mark.why = why;
     if (request > slot->mark.request)
         slot->mark.request = request;
 }
@@ -326,7 +332,16 @@ void app_renew_slot(struct app *app, uint32_t number, enum app_renewal how, uint
 
     if (!slot || app->closing)
         return;
-    mark(slot, how, request);
+    mark(slot, how, request, NULL);
+    app_renew_next(app);
+}
+
+void app_replace_slot(struct app *app, uint32_t number, const char *why) {
+    struct slot *slot = app_slot(app, number);
+
+    if (!slot || app->closing || slot->mark.how != APP_RENEW_NONE)
+        return;
+    mark(slot, APP_RELOAD, 0, why);
     app_renew_next(app);
 }
 
@@ -334,5 +349,5 @@ void app_renew_large(struct slot *slot) {
     log_warning(
         "worker %u (pid %d) uses %llu MB, more than --max-memory-restart allows; replacing it",
         slot->number, (int)slot->current->pid, (unsigned long long)(slot->current->memory >> 20));
-    app_renew_slot(slot->app, slot->number, APP_RELOAD, 0);
+    app_replace_slot(slot->app, slot->number, "it used more than --max-memory-restart allows");
 }

@@ -445,15 +445,19 @@ static bool ended_well(const struct settings *settings, int status) {
 
 static void give_up_dying(struct slot *slot, const struct child *child) {
     unsigned long long min_uptime = child->settings->min_uptime_ms;
-    char why[CHILD_END_MAX];
+    uint32_t young = slot->history.young_deaths;
+    char end[CHILD_END_MAX];
+    char why[APP_REASON_MAX];
 
-    if (slot->history.young_deaths > child->settings->max_restarts)
+    child_describe_end(child, end);
+    if (young > 0 && young >= child->settings->max_restarts)
         snprintf(why, sizeof why,
-                 "it ended %u times in a row within %llu ms of its start or before it was ready",
-                 slot->history.young_deaths, min_uptime);
+                 "it ended %u time%s in a row within %llu ms of its start or before it was ready; "
+                 "the last one %s",
+                 young, young == 1 ? "" : "s", min_uptime, end);
     else
-        snprintf(why, sizeof why, "it ended %u times within %d s", restart_count(&slot->history),
-                 RESTART_WINDOW_MS / 1000);
+        snprintf(why, sizeof why, "it ended %u times within %d s; the last one %s",
+                 restart_count(&slot->history), RESTART_WINDOW_MS / 1000, end);
     give_up(slot, why);
 }
 

@@ -139,7 +139,8 @@ struct child {
     bool late;        /* it was not READY within listen_timeout */
     bool bind_failed; /* its last listen was answered with an error */
     bool retiring;
-    const char *reason; /* why we killed it: a sentence, static; or NULL */
+    const char *reason;   /* why we killed it: a sentence, static; or NULL */
+    const char *replaced; /* why another took its place: likewise */
     uint8_t token[NATIVE_TOKEN_SIZE];
     struct list members;
     struct child_counts removed; /* of members that it has given up */
@@ -193,7 +194,7 @@ void child_exited(struct child *child, int status, uint64_t now_ms);
 void child_said_ready(struct child *child);
 
 /* How it ended, for the log: "exited with code 1 after 80 ms". */
-#define CHILD_END_MAX 160
+#define CHILD_END_MAX 256
 void child_describe_end(const struct child *child, char text[CHILD_END_MAX]);
 
 /* As app_send(). */

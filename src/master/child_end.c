@@ -286,20 +286,32 @@ void child_exited(struct child *child, int status, uint64_t now_ms) {
         child->events->ended(child->owner, child);
 }
 
+/* "was replaced because …, and then " where that was so. */
+static int describe_replaced(const struct child *child, char text[CHILD_END_MAX]) {
+    text[0] = '\0';
+    return child->replaced
+               ? snprintf(text, CHILD_END_MAX, "was replaced because %s, and ", child->replaced)
+               : 0;
+}
+
 void child_describe_end(const struct child *child, char text[CHILD_END_MAX]) {
     uint64_t lived = clock_ms() - child->started_ms;
-    int length;
+    int length = describe_replaced(child, text);
 
+    if (length < 0 || length >= CHILD_END_MAX)
+        return;
+    text += length;
+    length = CHILD_END_MAX - length;
     if (child->reason)
-        length = snprintf(text, CHILD_END_MAX, "was killed because %s,", child->reason);
+        snprintf(text, (size_t)length, "was killed because %s,", child->reason);
     else if (WIFSIGNALED(child->status))
-        length = snprintf(
-            text, CHILD_END_MAX, "was ended by SIG%s",
-            sigabbrev_np(WTERMSIG(child->status)) ? sigabbrev_np(WTERMSIG(child->status)) : "?");
+        snprintf(text, (size_t)length, "was ended by SIG%s",
+                 sigabbrev_np(WTERMSIG(child->status)) ? sigabbrev_np(WTERMSIG(child->status))
+                                                       : "?");
     else
-        length = snprintf(text, CHILD_END_MAX, "exited with code %d", WEXITSTATUS(child->status));
-    if (length >= 0 && length < CHILD_END_MAX)
-        snprintf(text + length, CHILD_END_MAX - (size_t)length,
-                 lived < 10000 ? " after %llu ms" : " after %llu s",
-                 (unsigned long long)(lived < 10000 ? lived : lived / 1000));
+        snprintf(text, (size_t)length, "exited with code %d", WEXITSTATUS(child->status));
+    length -= (int)strlen(text);
+    text += strlen(text);
+    snprintf(text, (size_t)length, lived < 10000 ? " after %llu ms" : " after %llu s",
+             (unsigned long long)(lived < 10000 ? lived : lived / 1000));
 }

@@ -286,6 +286,25 @@ static bool send_outbox(struct member *member) {
     return full;
 }
 
+bool dispatcher_hand_to(struct member *member, struct client *client, uint64_t now_ms) {
+    struct dispatcher *dispatcher = member->dispatcher;
+    bool taken;
+
+    if (!member->joined || member->blocked)
+        return false;
+    client->arrival = ++dispatcher->arrivals;
+    client->accepted_ms = now_ms;
+    count_handed(member, client, now_ms);
+    taken = member->delivery->send(member, &client, 1) == 1;
+    if (!taken) {
+        member->handed_total--;
+        count_returned(member, client);
+    }
+    update_busy(dispatcher, member);
+    dispatcher_refresh(member);
+    return taken;
+}
+
 /* However it was noticed, an acknowledgement is a sign of life. */
 static void count_acknowledged(struct member *member, uint32_t count, uint64_t now_ms) {
     member->unacknowledged -= count < member->unacknowledged ? count : member->unacknowledged;

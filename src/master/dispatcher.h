@@ -118,6 +118,12 @@ uint32_t dispatcher_credit(const struct dispatcher *dispatcher);
 /* Puts a newly accepted client at the end of the line; the line owns it from now on. */
 void dispatcher_add(struct dispatcher *dispatcher, struct client *client, uint64_t now_ms);
 
+/* Gives this client to this member, whatever the policy and the window say, and past the line: a
+ * client of our own that is for nobody else. False when its way is full or it is out of the
+ * rotation; the client is then still the caller's. Should the member not accept it in time, it is
+ * taken back and dealt like any other. */
+bool dispatcher_hand_to(struct member *member, struct client *client, uint64_t now_ms);
+
 /* Hands over as many waiting clients as the policy finds workers for. */
 void dispatcher_run(struct dispatcher *dispatcher, uint64_t now_ms);
 

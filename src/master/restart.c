@@ -51,7 +51,7 @@ void restart_forget(struct restart_history *history) {
 static bool is_loop(const struct restart_history *history, const struct settings *settings) {
     uint32_t most = settings->max_restarts;
 
-    if (history->young_deaths > most)
+    if (history->young_deaths > 0 && history->young_deaths >= most)
         return true;
     if (most < RESTART_LOOP_MIN)
         most = RESTART_LOOP_MIN;

@@ -4,7 +4,7 @@
  * is replaced at once the first time; then the delay grows by half with each further young death,
  * to 15 s. One that lived for RESTART_STABLE_MS makes up for all that.
  *
- * The slot is given up after max_restarts restarts that were all followed by a young death; and
+ * The slot is given up at the max_restarts-th young death, as PM2 counts (with 0 at the first); and
  * when more than max_restarts (RESTART_LOOP_MIN at least) workers that were not stable have ended
  * within RESTART_WINDOW_MS, however long each of them lived: a crash every other second is a loop,
  * too. A min_uptime of 0 says that no life is too short, and then it is none. Pure. */

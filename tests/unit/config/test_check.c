@@ -94,10 +94,11 @@ static void test_an_app_has_a_script(void **state) {
     assert_string_equal(error, "a script is missing");
 }
 
-static void test_health_needs_a_port(void **state) {
+static void test_health_needs_a_port_in_fork_mode(void **state) {
     (void)state;
     set(&settings.script, "sh");
     set(&settings.health.path, "/");
+    settings.fork_mode = true;
     assert_int_equal(settings_check(&settings, error), UV_EINVAL);
     assert_non_null(strstr(error, "health needs a port"));
     settings.port = 3000;
@@ -106,6 +107,24 @@ static void test_health_needs_a_port(void **state) {
     settings.port = 4000;
     assert_int_equal(settings_check(&settings, error), 0);
     assert_int_equal(settings.health.port, 3000);
+    settings.instances = 2;
+    assert_int_equal(settings_check(&settings, error), UV_EINVAL);
+    assert_non_null(strstr(error, "one instance"));
+    set(&settings.increment_var, "PORT");
+    assert_int_equal(settings_check(&settings, error), 0);
+}
+
+static void test_health_goes_to_the_listener_in_cluster_mode(void **state) {
+    (void)state;
+    set(&settings.script, "sh");
+    set(&settings.health.path, "/");
+    settings.instances = 2;
+    settings.port = 3000;
+    assert_int_equal(settings_check(&settings, error), 0);
+    assert_int_equal(settings.health.port, 0);
+    set(&settings.health.path, "health");
+    assert_int_equal(settings_check(&settings, error), UV_EINVAL);
+    assert_non_null(strstr(error, "slash"));
 }
 
 static void test_nothing_depends_on_itself(void **state) {
@@ -344,7 +363,8 @@ int main(void) {
         TEST(defaults_are_completed),
         TEST(names_that_pm2_gives),
         TEST(an_app_has_a_script),
-        TEST(health_needs_a_port),
+        TEST(health_needs_a_port_in_fork_mode),
+        TEST(health_goes_to_the_listener_in_cluster_mode),
         TEST(nothing_depends_on_itself),
         TEST(what_was_given_stays),
         TEST(instances_are_counted_by_usable_cpus),

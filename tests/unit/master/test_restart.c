@@ -54,8 +54,8 @@ static void test_a_worker_that_lived_is_replaced_at_once(void **state) {
 }
 
 static void test_young_deaths_are_followed_by_growing_delays(void **state) {
-    static const uint64_t delays[] = {0,   50,   75,   112,  168,  252,  378,  567,
-                                      850, 1275, 1912, 2868, 4302, 6453, 9679, 14518};
+    static const uint64_t delays[] = {0,   50,   75,   112,  168,  252,  378, 567,
+                                      850, 1275, 1912, 2868, 4302, 6453, 9679};
     struct settings settings = defaults();
     struct restart_history history = {.young_deaths = 0};
 
@@ -67,7 +67,7 @@ static void test_young_deaths_are_followed_by_growing_delays(void **state) {
         assert_int_equal(decision.delay_ms, delays[i]);
     }
     assert_int_equal(die(&history, &settings, 0).verdict, RESTART_GIVE_UP);
-    assert_int_equal(history.restarts, 16);
+    assert_int_equal(history.restarts, 15); /* 16 runs in all, as with PM2 */
 }
 
 static void test_the_delay_stays_below_its_limit(void **state) {
@@ -159,6 +159,7 @@ static void test_the_window_slides(void **state) {
     struct restart_history history = {.young_deaths = 0};
 
     (void)state;
+    now_ms = 10 * RESTART_WINDOW_MS; /* a piece of the window begins */
     for (int i = 0; i < 16; i++)
         assert_int_equal(die(&history, &settings, 2000).verdict, RESTART_AFTER);
     now_ms += RESTART_WINDOW_MS - 16 * 2000;
@@ -175,10 +176,10 @@ static void test_a_new_version_begins_anew(void **state) {
     struct restart_history history = {.young_deaths = 0};
 
     (void)state;
-    for (int i = 0; i < 16; i++)
+    for (int i = 0; i < 15; i++)
         die(&history, &settings, 0);
     restart_forget(&history);
-    assert_int_equal(history.restarts, 16);
+    assert_int_equal(history.restarts, 15);
     assert_int_equal(die(&history, &settings, 0).delay_ms, 0);
     assert_int_equal(restart_count(&history), 1);
 }
