@@ -119,6 +119,8 @@ json_t *cli_act_changes(struct cli_client *client, const struct cli_targets *tar
     json_object_del(app, "instances"); /* their number is cli_act_scale()'s */
     if (call->flags.update_env)
         json_object_set_new(extra, "env", cli_environment());
+    if (call->flags.parallel > 0)
+        json_object_set_new(extra, "parallel", json_integer(call->flags.parallel));
     if (json_object_size(app) > 0)
         json_object_set(extra, "app", app);
     json_decref(app);
@@ -170,7 +172,9 @@ static void show_launched(const struct cli_call *call, const json_t *apps, const
 int cli_act_apps(struct cli_client *client, const json_t *apps, const char *known) {
     json_t *answer;
     int code = cli_action_post(client, "/v1/apps",
-                               json_pack("{s:O, s:s}", "apps", apps, "known", known), &answer);
+                               json_pack("{s:O, s:s, s:i}", "apps", apps, "known", known,
+                                         "parallel", (int)client->call->flags.parallel),
+                               &answer);
 
     show_launched(client->call, apps, answer);
     json_decref(answer);

@@ -19,12 +19,13 @@ static int set_only(void *target, const char *value) {
     return 0;
 }
 
-/* How many are started at once is the daemon's affair: it knows what the machine bears. */
-static int check_parallel(void *target, const char *value) {
+static int set_parallel(void *target, const char *value) {
     int64_t number;
 
-    (void)target;
-    return text_to_number(value, 1, 1024, &number) < 0 ? UV_EINVAL : 0;
+    if (text_to_number(value, 1, 1024, &number) < 0)
+        return UV_EINVAL;
+    ((struct cli_flags *)target)->parallel = (uint32_t)number;
+    return 0;
 }
 
 static int set_update_env(void *target, const char *value) {
@@ -43,7 +44,9 @@ const struct cli_option cli_file_options[] = {
     {"env", 0, "NAME", "a name", "of a process file: the variables of env_NAME, too", set_env_name},
     {"only", 0, "NAMES", "names, parted by commas", "of a process file: these apps alone",
      set_only},
-    {"parallel", 0, "N", "a number of 1 or more", NULL, check_parallel},
+    {"parallel", 0, "N", "a number of 1 or more",
+     "restart or reload so many apps at once; without it, as many as there are processors",
+     set_parallel},
     {NULL, 0, NULL, NULL, NULL, NULL},
 };
 

@@ -36,7 +36,8 @@ struct cli_flags {
     bool watch_list;  /* list --watch */
     bool single_page; /* serve --spa */
     const char *env_name;
-    const char *only; /* names, parted by commas */
+    const char *only;  /* names, parted by commas */
+    uint32_t parallel; /* apps that are restarted or reloaded at once; 0: the daemon decides */
     const char *sort;
     struct cli_log_flags logs;
     json_t *app; /* the attributes that app_options.h's flags give, an object */

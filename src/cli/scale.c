@@ -25,20 +25,56 @@ static int64_t wanted(const char *text, int64_t count) {
     return number;
 }
 
+/* The name of the one app that all the processes belong to, or NULL. */
+static const char *only_app(const json_t *processes) {
+    const char *name = NULL;
+    const json_t *process;
+    size_t index;
+
+    json_array_foreach(processes, index, process) {
+        const char *one = draw_member_text(process, "name", "");
+
+        if (name && strcmp(name, one) != 0)
+            return NULL;
+        name = one;
+    }
+    return name;
+}
+
+/* How many processes the app has that is meant, by whatever it is called; -1 when that was said to
+ * be wrong. */
+static int64_t count_processes(struct cli_client *client, const struct cli_targets *targets) {
+    struct cli_targets whole = {.names = NULL};
+    json_t *processes;
+    const char *name;
+    int64_t count = -1;
+
+    if (cli_targets_processes(targets, client, false, &processes) < 0)
+        return -1;
+    name = only_app(processes);
+    whole.names = name ? json_pack("[s]", name) : NULL;
+    if (!name)
+        cli_fail(client->call, "only one app at a time can be scaled");
+    json_decref(processes);
+    if (whole.names && cli_targets_processes(&whole, client, false, &processes) == 0) {
+        count = (int64_t)json_array_size(processes);
+        json_decref(processes);
+    }
+    json_decref(whole.names);
+    return count;
+}
+
 static int scale(struct cli_client *client, const struct cli_targets *targets, const char *text) {
     const struct cli_call *call = client->call;
-    json_t *processes;
+    int64_t before = count_processes(client, targets);
     json_t *answer;
     json_t *number;
-    int64_t before;
     int64_t after;
     int code;
 
-    if (cli_targets_processes(targets, client, false, &processes) < 0)
+    if (before < 0)
         return 1;
-    before = (int64_t)json_array_size(processes);
     after = wanted(text, before);
-    json_decref(processes);
     if (after < 0)
         return cli_fail(call, "scale takes a number from 1 to %d, or +N or -N, not '%s'",
                         INSTANCES_MAX, text);

@@ -34,6 +34,13 @@ static void tell_reload(struct daemon *daemon, struct operation *operation) {
     operation->over_owner = daemon;
 }
 
+/* How many apps are to be renewed at once; 0: the daemon knows what the machine bears. */
+static uint32_t read_parallel(const json_t *body) {
+    json_int_t number = json_integer_value(json_object_get(body, "parallel"));
+
+    return number > 0 && number <= UINT32_MAX ? (uint32_t)number : 0;
+}
+
 static void begin(struct daemon *daemon, struct control_request *request,
                   enum fleet_action action) {
     struct text_list warnings = {.items = NULL};
@@ -51,8 +58,10 @@ static void begin(struct daemon *daemon, struct control_request *request,
             tell_reload(daemon, operation);
         for (size_t i = 0; i < warnings.count && operation; i++)
             operation_warn(operation, warnings.items[i]);
-        if (operation)
+        if (operation) {
+            operation->parallel = read_parallel(request->body);
             fleet_act(&daemon->fleet, action, &selection, operation);
+        }
     }
     text_list_clear(&warnings);
     fleet_selection_clear(&selection);
@@ -432,6 +441,7 @@ static void grant(struct daemon *daemon, struct control_request *request, struct
 
     if (!operation)
         return;
+    operation->parallel = read_parallel(request->body);
     for (size_t i = 0; i < wish->warnings.count; i++)
         operation_warn(operation, wish->warnings.items[i]);
     for (size_t i = 0; i < wish->count; i++)

@@ -8,7 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LATE_MS 1000 /* more than an app's own limits, after which an action on it is late */
+#define PARALLEL_MIN 2    /* apps that an operation renews at once, as PM2 does */
+#define LATE_MS      1000 /* more than an app's own limits, after which an action on it is late */
 
 static struct record *record_of(struct list *node) {
     return LIST_ENTRY(node, struct record, in_fleet);
@@ -83,6 +84,8 @@ static void release_held(struct fleet *fleet) {
     }
 }
 
+static void renew_more_of_all(struct fleet *fleet);
+
 /* --- what records announce --- */
 
 static void on_status(void *owner, struct record *record, uint32_t slot) {
@@ -94,7 +97,7 @@ static void on_status(void *owner, struct record *record, uint32_t slot) {
         return;
     fleet->events->process(fleet->owner, record, slot);
     if (!record->processes[slot].held)
-        operation_status(&fleet->operations, pm_id, status.status, false, status.reason);
+        operation_status(&fleet->operations, pm_id, status.status, status.failed, status.reason);
     if (!fleet->acting)
         release_held(fleet);
     fleet->events->changed(fleet->owner);
@@ -115,6 +118,7 @@ static void on_renewed(void *owner, struct record *record, const struct app_rene
 
     if (record_pm_id(record, renewed->slot, &pm_id))
         operation_renewed(&fleet->operations, pm_id, renewed);
+    renew_more_of_all(fleet);
 }
 
 static void finish_if_empty(struct fleet *fleet);
@@ -138,6 +142,7 @@ static void on_removed(void *owner, struct record *record, uint32_t pm_id, bool 
     struct fleet *fleet = owner;
 
     operation_gone(&fleet->operations, pm_id);
+    renew_more_of_all(fleet);
     if (last)
         record_close(record, on_record_closed);
     if (is_empty(fleet))
@@ -159,6 +164,13 @@ static const struct record_events record_events = {.status = on_status,
 
 /* --- life --- */
 
+/* So that each worker that starts has a processor, and is not late for want of one. */
+static uint32_t count_parallel(void) {
+    unsigned processors = uv_available_parallelism();
+
+    return processors < PARALLEL_MIN ? PARALLEL_MIN : processors;
+}
+
 int fleet_start(struct fleet *fleet, struct host *host, const char *home,
                 const struct fleet_events *events, void *owner) {
     *fleet = (struct fleet){.loop = host->loop,
@@ -166,6 +178,7 @@ int fleet_start(struct fleet *fleet, struct host *host, const char *home,
                             .home = home,
                             .events = events,
                             .owner = owner,
+                            .parallel = count_parallel(),
                             .next_request = 1};
     list_init(&fleet->records);
     list_init(&fleet->operations);
@@ -404,7 +417,76 @@ static uint64_t limit_of(enum fleet_action action, const struct settings *settin
                : 0;
 }
 
-static void act_on(struct fleet *fleet, enum fleet_action action, const struct fleet_process *one) {
+/* --- renewals, some apps at a time --- */
+
+static bool is_under_way(const struct operation_item *item) {
+    return item->goal == OPERATION_RENEWED && !item->waiting && !item->over;
+}
+
+/* Whether one of the first `count` items is of this app and under way. */
+static bool app_is_under_way(const struct operation *operation, size_t count, const char *name) {
+    for (size_t i = 0; i < count; i++)
+        if (is_under_way(&operation->items[i]) && strcmp(operation->items[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static uint32_t count_apps_under_way(const struct operation *operation) {
+    uint32_t count = 0;
+
+    for (size_t i = 0; i < operation->count; i++)
+        count += is_under_way(&operation->items[i]) &&
+                 !app_is_under_way(operation, i, operation->items[i].name);
+    return count;
+}
+
+static struct operation_item *find_waiting(const struct operation *operation) {
+    for (size_t i = 0; i < operation->count; i++)
+        if (operation->items[i].waiting && !operation->items[i].over)
+            return &operation->items[i];
+    return NULL;
+}
+
+/* Every item of the app is under way before the first is asked, which may be over at once. */
+static void renew_app(struct fleet *fleet, struct operation *operation, const char *name) {
+    enum app_renewal how = operation->reloads ? APP_RELOAD : APP_RESTART;
+
+    for (size_t i = 0; i < operation->count; i++)
+        if (strcmp(operation->items[i].name, name) == 0)
+            operation->items[i].waiting = false;
+    for (size_t i = 0; i < operation->count; i++) {
+        const struct operation_item *item = &operation->items[i];
+        struct fleet_process process;
+
+        if (is_under_way(item) && strcmp(item->name, name) == 0 &&
+            find_process(fleet, item->pm_id, &process))
+            app_renew_slot(process.record->app, process.slot, how, operation->request);
+    }
+}
+
+static void renew_more(struct fleet *fleet, struct operation *operation) {
+    uint32_t limit = operation->parallel ? operation->parallel : fleet->parallel;
+    const struct operation_item *next;
+
+    while (!operation->closing && (next = find_waiting(operation)) &&
+           count_apps_under_way(operation) < limit)
+        renew_app(fleet, operation, next->name);
+}
+
+static void renew_more_of_all(struct fleet *fleet) {
+    LIST_EACH(node, following, &fleet->operations)
+        renew_more(fleet, LIST_ENTRY(node, struct operation, node));
+}
+
+static void begin_renewals(struct fleet *fleet, enum fleet_action action,
+                           struct operation *operation) {
+    operation->reloads = action == FLEET_RELOAD;
+    for (size_t i = 0; i < operation->count; i++)
+        operation->items[i].waiting = operation->items[i].goal == OPERATION_RENEWED;
+    renew_more(fleet, operation);
+}
+
+static void act_on(enum fleet_action action, const struct fleet_process *one) {
     switch (action) {
     case FLEET_START:
         if (one->record->settings->depends_on.count > 0)
@@ -415,14 +497,11 @@ static void act_on(struct fleet *fleet, enum fleet_action action, const struct f
     case FLEET_STOP:
         record_stop(one->record, one->slot);
         break;
-    case FLEET_RESTART:
-        app_renew_slot(one->record->app, one->slot, APP_RESTART, fleet->next_request);
-        break;
-    case FLEET_RELOAD:
-        app_renew_slot(one->record->app, one->slot, APP_RELOAD, fleet->next_request);
-        break;
     case FLEET_DELETE:
         record_remove(one->record, one->slot);
+        break;
+    case FLEET_RESTART: /* begin_renewals() */
+    case FLEET_RELOAD:
         break;
     }
 }
@@ -476,7 +555,7 @@ static void act_on_all(struct fleet *fleet, enum fleet_action action,
     if (action == FLEET_STOP || action == FLEET_DELETE)
         stop_whole_apps(selection);
     for (size_t i = 0; i < selection->count; i++) {
-        act_on(fleet, action, &selection->processes[i]);
+        act_on(action, &selection->processes[i]);
         report_what_is(fleet, action, &selection->processes[i]);
     }
 }
@@ -488,6 +567,7 @@ void fleet_act_both(struct fleet *fleet, enum fleet_action action,
     add_all(action, known, operation);
     add_all(FLEET_START, fresh, operation);
     fleet->acting = true;
+    begin_renewals(fleet, action, operation);
     act_on_all(fleet, action, known);
     act_on_all(fleet, FLEET_START, fresh);
     fleet->acting = false;

@@ -35,6 +35,7 @@ struct fleet {
     struct list operations;
     uint32_t next_pm_id;
     uint64_t next_request; /* of renewals */
+    uint32_t parallel;     /* apps that one operation renews at once, where it does not say */
     unsigned followers;    /* of lines */
     bool acting;           /* in fleet_act(): nobody's wait for others is judged yet */
     bool closing;

@@ -198,10 +198,10 @@ void operation_begin(struct operation *operation) {
 
 /* Why a process cannot reach its goal any more, or NULL. */
 static const char *failure(const struct operation_item *item, enum app_status status,
-                           bool restarting, const char *reason) {
+                           bool failing, const char *reason) {
     if (item->goal != OPERATION_ONLINE)
         return NULL;
-    if (status == APP_ERRORED || restarting)
+    if (status == APP_ERRORED || failing)
         return reason ? reason : "it could not be started";
     return NULL;
 }
@@ -213,11 +213,11 @@ static bool is_reached(const struct operation_item *item, enum app_status status
 }
 
 void operation_status(struct list *operations, uint32_t pm_id, enum app_status status,
-                      bool restarting, const char *reason) {
+                      bool failing, const char *reason) {
     LIST_EACH(node, following, operations) {
         struct operation *operation = LIST_ENTRY(node, struct operation, node);
         struct operation_item *item = find(operation, pm_id);
-        const char *why = item ? failure(item, status, restarting, reason) : NULL;
+        const char *why = item ? failure(item, status, failing, reason) : NULL;
 
         if (!item || (!why && !is_reached(item, status)))
             continue;

@@ -36,6 +36,7 @@ struct operation;
 struct operation_item {
     uint32_t pm_id;
     enum operation_goal goal;
+    bool waiting; /* for its app's turn: not asked yet */
     bool over;
     bool failed;
     bool untried; /* then its worker has nothing to say about why */
@@ -63,7 +64,9 @@ struct operation {
     json_t *warnings; /* array, owned */
     uv_timer_t timer; /* until those that are neither there nor failed are late */
     uint64_t limit_ms;
-    uint64_t request; /* of its renewals */
+    uint64_t request;  /* of its renewals */
+    uint32_t parallel; /* apps that are renewed at once; 0: as many as the fleet says */
+    bool reloads;      /* … and they are reloads, else restarts */
     bool begun;
     bool closing;
 };
@@ -91,10 +94,10 @@ int operation_show(struct operation *operation, uint32_t pm_id);
 void operation_begin(struct operation *operation);
 
 /* Reports, for each operation in the list; harmless when a process is part of none. `reason` is how
- * its last worker ended, and may be NULL. `restarting`: it ended before it was ready and is tried
- * again. */
+ * its last worker ended, and may be NULL. `failing`: that was a failure, whatever becomes of it
+ * now. */
 void operation_status(struct list *operations, uint32_t pm_id, enum app_status status,
-                      bool restarting, const char *reason);
+                      bool failing, const char *reason);
 
 /* A renewal is over that answers every request for the process up to its number: an operation with
  * a later one goes on waiting. */

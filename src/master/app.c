@@ -48,6 +48,7 @@ int app_slot_status(const struct app *app, uint32_t number, struct app_slot_stat
         .ended = slot->ended,
         .exit_code = slot->ended && WIFEXITED(slot->status) ? WEXITSTATUS(slot->status) : 0,
         .exit_signal = slot->ended && WIFSIGNALED(slot->status) ? WTERMSIG(slot->status) : 0,
+        .failed = slot->failed,
         .reason = slot->reason,
         .counts = {.open = POLICY_OPEN_UNKNOWN}};
     if (!slot->current)

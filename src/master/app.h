@@ -241,6 +241,7 @@ struct app_slot_status {
     bool ended;                 /* a worker has, … */
     int exit_code;              /* … with this code, or 0 and … */
     int exit_signal;            /* … by this signal, or 0 */
+    bool failed;                /* that was a failure, and it is not started again */
     const char *reason;         /* "exited with code 1 after 80 ms", or ""; the slot's */
     double cpu_percent;         /* at the last sample (host_sample_now()) */
     uint64_t memory;

@@ -88,13 +88,16 @@ struct child_language {
     const struct node_channel_events *channel_events; /* the owner is the child */
     bool (*disconnect)(struct child *child); /* asks the worker to finish and go; false: it cannot
                                                 be asked, and gets the stop signal */
+    void (*shutdown)(struct child *child);   /* says 'shutdown' to it, where that comes before
+                                                disconnect(); NULL: it does not */
     bool alone;                              /* it is no worker of Node's cluster */
 };
 
 /* What the child's timer is waiting for. */
 enum child_timer_step {
     CHILD_TIMER_LISTEN,
-    CHILD_TIMER_IDLE, /* looks again and again whether it has an open connection */
+    CHILD_TIMER_IDLE,    /* looks again and again whether it has an open connection */
+    CHILD_TIMER_MESSAGE, /* it was told 'shutdown', and closes its listeners when it likes */
     CHILD_TIMER_DRAIN,
     CHILD_TIMER_KILL,
     CHILD_TIMER_ORPHANS, /* it has ended, its children have not */
@@ -227,6 +230,11 @@ bool child_check_member(struct child *child, struct child_member *member);
 void child_join_member(struct child *child, struct child_member *member);
 
 void child_set_state(struct child *child, enum child_state state);
+
+/* It has given a membership up: one that was told to end is asked for the rest when it was the
+ * last.
+ */
+void child_closed_listener(struct child *child);
 
 /* The Node channel has reached its end: nothing can be handed over or acknowledged any more. */
 void child_channel_ended(struct child *child);

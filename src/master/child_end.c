@@ -21,6 +21,7 @@
 #define IDLE_LOOK_MS   50   /* how often a worker that is to end is asked for open connections */
 #define ORPHAN_LOOK_MS 20   /* … and whether anybody is left of it */
 #define KILLED_MS      1000 /* for SIGKILL to take effect */
+#define MESSAGE_SHARE  4    /* of drain_timeout, which a worker has after 'shutdown' */
 #define HEIR_MS        5000 /* after its start a program goes to the background, if it does */
 #define LINGER_MS      250  /* for a Node worker that has closed its channel to end by itself */
 
@@ -90,10 +91,39 @@ static void stop_when_idle(struct child *child) {
         start_step(child, CHILD_TIMER_IDLE, IDLE_LOOK_MS);
 }
 
+static bool is_told_by_message(const struct child *child) {
+    return child->has_channel && !child->channel.ended && child->language->shutdown &&
+           child->settings->shutdown_with_message;
+}
+
+/* "disconnect" has Node close connections that are idle, though a client may just have asked: who
+ * knows the message gets time to have its clients close theirs. */
+static void tell_by_message(struct child *child) {
+    child->language->shutdown(child);
+    start_step(child, CHILD_TIMER_MESSAGE, child->settings->drain_timeout_ms / MESSAGE_SHARE);
+}
+
+static void disconnect_told(struct child *child) {
+    uint64_t timeout_ms = child->settings->drain_timeout_ms;
+
+    if (!child->channel.ended)
+        child->language->disconnect(child);
+    start_step(child, CHILD_TIMER_DRAIN, timeout_ms - timeout_ms / MESSAGE_SHARE);
+}
+
+void child_closed_listener(struct child *child) {
+    if (child->draining && child->timer_step == CHILD_TIMER_MESSAGE && list_empty(&child->members))
+        disconnect_told(child);
+}
+
 /* Asks it to end by the ways there are, and forces it after the timeouts. */
 static void ask_to_end(struct child *child) {
     bool asked = finish_accept_sockets(child);
 
+    if (is_told_by_message(child)) {
+        tell_by_message(child);
+        return;
+    }
     if (child->has_channel && !child->channel.ended)
         asked |= child->language->disconnect(child);
     if (asked && child->has_channel && child->language->alone) {
@@ -192,6 +222,9 @@ void child_on_timer(uv_timer_t *timer) {
         break;
     case CHILD_TIMER_IDLE:
         stop_when_idle(child);
+        break;
+    case CHILD_TIMER_MESSAGE:
+        disconnect_told(child);
         break;
     case CHILD_TIMER_DRAIN:
         stop_by_signal(child);

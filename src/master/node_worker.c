@@ -306,8 +306,10 @@ static void on_handle_refused(struct child *child, uint64_t handle) {
 static void on_closed_server(struct child *child, const char *key) {
     struct child_member *member = find_member(child, key);
 
-    if (member)
-        child_remove_member(child, member, true, false);
+    if (!member)
+        return;
+    child_remove_member(child, member, true, false);
+    child_closed_listener(child);
 }
 
 static void on_exiting(struct child *child, const struct node_message *message) {
@@ -431,14 +433,18 @@ static bool disconnect(struct child *child) {
     struct buffer line;
 
     buffer_init(&line);
-    if (child->settings->shutdown_with_message)
-        node_message_user_text(&line, "shutdown");
-    send_buffer(child, &line, -1);
-    buffer_init(&line);
     node_message_disconnect(&line, node_channel_sequence(&child->channel));
     send_buffer(child, &line, -1);
     return true;
 }
 
-const struct child_language node_worker = {.channel_events = &channel_events,
-                                           .disconnect = disconnect};
+static void say_shutdown(struct child *child) {
+    struct buffer line;
+
+    buffer_init(&line);
+    node_message_user_text(&line, "shutdown");
+    send_buffer(child, &line, -1);
+}
+
+const struct child_language node_worker = {
+    .channel_events = &channel_events, .shutdown = say_shutdown, .disconnect = disconnect};

@@ -1,4 +1,8 @@
-"""Nobody loses a request: reload, restart, scale, stop, and what restarts by itself, under load."""
+"""Nobody loses a request: reload, restart, scale, stop, and what restarts by itself, under load.
+
+BATON_REQUESTS=5000 makes each load so long (`make soak` does)."""
+import json
+import os
 import subprocess
 import time
 
@@ -9,7 +13,8 @@ from support.clients import KeptLoad, Load, get, open_socket, outcomes, read_rep
 from support.ports import free_port
 from support.wait import until
 
-REQUESTS = 5000
+REQUESTS = int(os.environ.get("BATON_REQUESTS", "600"))
+KINDS = pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
 BROKEN = {
     "throws": ("throw new Error('broken on purpose');", "broken on purpose"),
     "never listens": ("console.log('I just sit here'); setInterval(() => {}, 1000);",
@@ -31,28 +36,26 @@ def all_ok(load):
 
 
 def load_until(load, count, act):
-    """Acts again and again until so many requests are finished; how often."""
+    """Acts twice at least, and until so many requests are finished."""
     acted = 0
-    end = time.monotonic() + 35
-    while len(load.replies) < count and time.monotonic() < end:
+    while len(load.replies) < count or acted < 2:
         load.wait_more(100)
         act()
         acted += 1
     load.wait_more(100)
-    return acted
+    print(f"{acted} times, {outcomes(load.replies)}")
 
 
-def reload_under(home, kind, port, script):
+def reload_under(home, kind, port):
     with kind(port, threads=8, path="/sleep/5") as load:
-        acted = load_until(load, REQUESTS, lambda: home.cli("reload", "web").ok())
-    assert acted >= 2 and len(load.replies) >= 1000
+        load_until(load, REQUESTS, lambda: home.cli("reload", "web").ok())
     all_ok(load)
 
 
-@pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
+@KINDS
 def test_reload_of_a_graceful_app_loses_nobody(home, port, kind):
     before = home.start("graceful.js", "-n", "web", "-i", "2", port=port)
-    reload_under(home, kind, port, "graceful.js")
+    reload_under(home, kind, port)
     after = home.wait_status("web", "online", 2)
     assert not {one.pid for one in before} & {one.pid for one in after}
     until(lambda: not any(procfs.alive(one.pid) for one in before), 15, "the old ones' end")
@@ -60,7 +63,30 @@ def test_reload_of_a_graceful_app_loses_nobody(home, port, kind):
 
 def test_reload_of_an_app_without_a_handler_loses_no_short_connection(home, port):
     home.start("plain.js", "-n", "web", "-i", "2", port=port)
-    reload_under(home, Load, port, "plain.js")
+    reload_under(home, Load, port)
+
+
+def test_reload_of_an_app_that_knows_the_shutdown_message(home, port):
+    """It has its clients close their connections, before Node would: "disconnect" closes those that
+    are idle, though a client may just have asked."""
+    home.write("app.js", """
+let ends = false;
+const server = require('http').createServer((request, response) => {
+  if (ends) response.setHeader('Connection', 'close');
+  setTimeout(() => response.end('{}'), 5);
+});
+let open = 0;
+server.on('connection', (socket) => { open++; socket.on('close', () => { open--; }); });
+server.keepAliveTimeout = 0;
+server.listen(process.env.PORT);
+process.on('message', (message) => {
+  if (message !== 'shutdown') return;
+  ends = true;
+  setInterval(() => { if (open === 0) server.close(); }, 10);
+});""")
+    before = home.start("app.js", "-n", "web", "-i", "2", "--shutdown-with-message", port=port)
+    reload_under(home, KeptLoad, port)
+    until(lambda: not any(procfs.alive(one.pid) for one in before), 15, "the old ones' end")
 
 
 def test_reload_serves_the_new_version(home, port):
@@ -74,7 +100,7 @@ def test_reload_serves_the_new_version(home, port):
 
 
 @pytest.mark.parametrize("action", ["reload", "restart"])
-@pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
+@KINDS
 def test_never_fewer_than_all_but_one_are_ready(home, port, action, kind):
     home.start("graceful.js", "-n", "web", "-i", "4", port=port)
     with kind(port, threads=4, path="/sleep/2") as load:
@@ -89,23 +115,61 @@ def test_never_fewer_than_all_but_one_are_ready(home, port, action, kind):
     all_ok(load)
 
 
-def test_restart_of_several_loses_nobody(home, port):
-    home.start("graceful.js", "-n", "web", "-i", "2", port=port)
-    with Load(port, threads=8, path="/sleep/5") as load:
-        load_until(load, 1500, lambda: home.cli("restart", "web").ok())
-    all_ok(load)
-
-
-@pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
-def test_scale_loses_nobody(home, port, kind):
+@KINDS
+def test_restart_of_several_loses_nobody(home, port, kind):
     home.start("graceful.js", "-n", "web", "-i", "2", port=port)
     with kind(port, threads=8, path="/sleep/5") as load:
+        load_until(load, REQUESTS, lambda: home.cli("restart", "web").ok())
+    all_ok(load)
+
+
+@KINDS
+def test_scale_loses_nobody(home, port, kind):
+    def scale():
         for count in ("4", "1", "3", "+1", "-2"):
-            load.wait_more(100)
+            load.wait_more(50)
             home.cli("scale", "web", count).ok()
-        load.wait_more(100)
+
+    home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    with kind(port, threads=8, path="/sleep/5") as load:
+        load_until(load, REQUESTS, scale)
     all_ok(load)
     home.wait_status("web", "online", 2)
+
+
+def test_scale_ends_the_highest_slots(home, port):
+    """pm2 ends the oldest: instance 0 stays here, for it may be the one with special duties."""
+    before = home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    home.cli("scale", "web", "1").ok()
+    (left,) = home.wait_status("web", "online", 1)
+    assert (left.pid, left.env["NODE_APP_INSTANCE"]) == (before[0].pid, 0)
+
+
+def test_scale_counts_the_app_whatever_it_is_called(home):
+    home.write("idle.js", "setInterval(() => {}, 1000)")
+    home.write("apps.json", json.dumps([{"name": name, "script": "idle.js", "namespace": "both"}
+                                        for name in ("a", "b")]))
+    home.cli("start", "apps.json").ok()
+    assert "one app" in home.cli("scale", "both", "1").failed().err
+    home.cli("scale", "0", "2").ok()
+    assert "Nothing to do" in home.cli("scale", "0", "2").failed().err
+    home.wait_status("a", "online", 2)
+    home.wait_status("b", "online", 1)
+
+
+@KINDS
+def test_stop_of_some_loses_nobody(home, port, kind):
+    def stop_and_start():
+        for number in (0, 1):
+            home.cli("stop", number).ok()
+            load.wait_more(50)
+            home.cli("start", number).ok()
+            home.wait_status("web", "online", 3)
+
+    home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    with kind(port, threads=8, path="/sleep/5") as load:
+        load_until(load, REQUESTS, stop_and_start)
+    all_ok(load)
 
 
 def test_stop_lets_requests_finish(home, port):
@@ -242,39 +306,66 @@ def test_a_reload_goes_on_without_its_client(home, port):
               and not {one.pid for one in all_} & {one.pid for one in before})
 
 
-def test_the_memory_limit_drains(home, port):
+@KINDS
+def test_the_memory_limit_drains(home, port, kind):
     """Looked at every second, and nobody is lost, for it is a reload."""
-    home.start("plain.js", "-n", "web", "-i", "2", "--max-memory-restart", "150M", port=port)
-    before = home.pids("web")
-    with Load(port, threads=4, path="/sleep/5") as load:
-        load.wait_more(50)
-        assert get(port, "/grow/200000000").outcome == "ok"
+    home.program("graceful.js")
+    home.write("app.js", """
+const fs = require('fs');
+const kept = [];
+setInterval(() => {
+  if (kept.length === 0 && fs.existsSync('grow' + process.pid)) kept.push(Buffer.alloc(200e6, 1));
+}, 20).unref();
+require('./graceful.js');""")
+    home.start("app.js", "-n", "web", "-i", "2", "--max-memory-restart", "150M", port=port)
+
+    def grow():
+        before = home.pids("web")
+        home.write(f"grow{before[0]}", "")
         home.wait(lambda all_: len({one.pid for one in all_} & set(before)) == 1
                   and all(one.status == "online" for one in all_))
-        load.wait_more(50)
+
+    with kind(port, threads=4, path="/sleep/5") as load:
+        load_until(load, REQUESTS, grow)
     all_ok(load)
-    assert sum(one.restarts for one in home.jlist()) == 1
+    first, second = home.jlist()
+    assert first.restarts >= 2 and second.restarts == 0
+    until(lambda: "max-memory-restart" in (home.jlist()[0].baton["reason"] or ""), 15,
+          "why the last one was replaced")
 
 
-def test_cron_restarts_lose_nobody(home, port):
-    before = home.start("graceful.js", "-n", "web", "-i", "2", "--cron-restart", "*/2 * * * * *",
-                        port=port)
-    with Load(port, threads=4, path="/sleep/5") as load:
-        home.wait(lambda all_: not {one.pid for one in before} & {one.pid for one in all_})
-        load.wait_more(50)
+@KINDS
+def test_cron_restarts_lose_nobody(home, port, kind):
+    def wait_for_others():
+        before = set(home.pids("web"))
+        home.wait(lambda all_: not before & {one.pid for one in all_})
+
+    home.start("graceful.js", "-n", "web", "-i", "2", "--cron-restart", "*/2 * * * * *", port=port)
+    with kind(port, threads=4, path="/sleep/5") as load:
+        load_until(load, REQUESTS, wait_for_others)
     all_ok(load)
 
 
-def test_watch_loses_nobody(home, port):
+@KINDS
+def test_watch_loses_nobody(home, port, kind):
+    def change():
+        before = set(home.pids("web"))
+        versions.append(str(len(versions)))
+        home.write("watched/app.js",
+                   f"process.argv[2] = '{versions[-1]}'; require('../graceful.js')")
+        home.wait(lambda all_: not before & {one.pid for one in all_}
+                  and all(one.status == "online" for one in all_))
+        assert get(port).json()["version"] == versions[-1]
+
+    versions = ["0"]
     home.program("graceful.js")
     home.write("watched/app.js", "require('../graceful.js')")
-    before = home.start("watched/app.js", "-n", "web", "-i", "2", "--watch", "watched", port=port)
-    with Load(port, threads=4, path="/sleep/5") as load:
-        load.wait_more(50)
-        home.write("watched/app.js", "process.argv[2] = '2'; require('../graceful.js')")
-        until(lambda: get(port).json()["version"] == "2", 15, "the new version")
-        home.wait(lambda all_: not {one.pid for one in before} & {one.pid for one in all_})
-        load.wait_more(50)
+    home.write("apps.json", json.dumps({
+        "name": "web", "script": "watched/app.js", "instances": 2, "exec_mode": "cluster",
+        "port": port, "watch": ["watched"]}))
+    home.cli("start", "apps.json").ok()
+    with kind(port, threads=4, path="/sleep/5") as load:
+        load_until(load, REQUESTS, change)
     all_ok(load)
 
 
@@ -300,6 +391,105 @@ http.createServer((request, response) => {
         load.wait_more(50)
     all_ok(load)
     assert len(set(before) & set(home.pids("web"))) == 1
+    (number,) = [one.id for one in home.jlist() if one.pid not in before]
+    assert "status 503" in home.cli("describe", number).ok().out
+    until(lambda: "unhealthy" in (home.jlist()[number].baton["reason"] or ""), 15, "its reason")
+
+
+HUNG = """
+const http = require('http');
+http.createServer((request, response) => {
+  if (request.url === '/hang') for (;;);
+  response.end(JSON.stringify({ pid: process.pid }));
+}).listen(process.env.PORT);"""
+
+
+def hang_and_wait(home, port, timeout=15):
+    """Has a worker hang, and waits for its successor; who it was."""
+    before = set(home.pids("web"))
+    client = open_socket(port)
+    client.sendall(request_bytes("/hang"))
+    home.wait(lambda all_: len(before - {one.pid for one in all_}) == 1
+              and all(one.status == "online" for one in all_), timeout)
+    (hung,) = before - set(home.pids("web"))
+    until(lambda: not procfs.alive(hung), 20, "the end of the one that hangs")
+    client.close()
+
+
+@pytest.mark.parametrize("intercept", ["node", "node-fast"])
+def test_a_worker_that_hangs_is_replaced(home, port, intercept):
+    """It takes no client any more, and its probe must not be answered by another."""
+    home.write("app.js", HUNG)
+    home.write("apps.json", json.dumps({
+        "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
+        "intercept": intercept, "kill_timeout": 300,
+        "health": {"path": "/", "interval": 200, "timeout": 400, "failures": 2}}))
+    home.cli("start", "apps.json").ok()
+    hang_and_wait(home, port)
+    assert {one.restarts for one in home.jlist()} == {0, 1}
+
+
+def test_the_health_of_one_in_fork_mode(home, port):
+    home.write("app.js", HUNG)
+    description = {"name": "web", "script": "app.js", "exec_mode": "fork", "kill_timeout": 300,
+                   "env": {"PORT": str(port)},
+                   "health": {"path": "/", "interval": 200, "timeout": 400, "failures": 2}}
+    home.write("apps.json", json.dumps(description))
+    assert "health needs a port" in home.cli("start", "apps.json").failed().err
+    assert "health needs a port" in home.cli("validate", "apps.json").failed().err
+    description["health"]["port"] = port
+    home.write("apps.json", json.dumps(description))
+    home.cli("start", "apps.json").ok()
+    until(lambda: get(port).outcome == "ok", 10, "it to serve")
+    until(lambda: home.process("web").baton["health"]["state"] == "healthy", 10, "its health")
+    hang_and_wait(home, port)
+    until(lambda: home.process("web").baton["health"]["state"] == "healthy", 10, "its health")
+
+
+def test_a_version_whose_health_fails_is_seen(home, port):
+    """The old one cannot come back, but it is tried again and again, and the other one serves."""
+    home.write("app.js", "require('http').createServer((q, r) => r.writeHead(q.url === '/health' ?"
+                         "500 : 200).end('{}')).listen(process.env.PORT)")
+    home.write("apps.json", json.dumps({
+        "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
+        "health": {"path": "/health", "interval": 200, "failures": 2}}))
+    home.cli("start", "apps.json").ok()
+    with Load(port, threads=2) as load:
+        home.wait(lambda all_: all(one.restarts >= 1 for one in all_))
+        load.wait_more(20)
+    all_ok(load)
+    assert "status 500" in home.cli("describe", 0).ok().out
+
+
+def test_a_reload_waits_for_its_own_renewal(home, port):
+    """Of one that began before, with the old settings, it must not take the end for its own."""
+    home.program("graceful.js")
+    home.write("app.js", "setTimeout(() => require('./graceful.js'), 400)")
+    home.start("app.js", "-n", "web", "-i", "1", port=port)
+    first = home.start_aside("reload", "web")
+    home.wait(lambda all_: all_[0].restarts == 1)
+    home.write("app.js", "process.argv[2] = '2'; setTimeout(() => require('./graceful.js'), 400)")
+    home.cli("reload", "web").ok()
+    assert get(port).json()["version"] == "2"
+    assert _code(first) == 0
+
+
+def test_parallel_is_the_number_of_apps_at_once(home):
+    home.write("idle.js", "setTimeout(() => require('net').createServer().listen(0), 300)")
+    home.write("apps.json", json.dumps([
+        {"name": name, "script": "idle.js", "instances": 2, "exec_mode": "cluster"}
+        for name in ("a", "b", "c")]))
+    home.cli("start", "apps.json").ok()
+    for action in ("restart", "reload"):
+        process = home.start_aside(action, "all", "--parallel", "1")
+        most = 0
+        counts = {one.id: one.restarts for one in home.jlist()}
+        while process.poll() is None:
+            renewed = [one for one in home.jlist() if one.restarts > counts[one.id]]
+            by_app = {name: sum(one.name == name for one in renewed) for name in "abc"}
+            most = max(most, sum(count == 1 for count in by_app.values()))
+        assert process.returncode == 0, process.communicate()
+        assert most <= 1, "one app is finished before the next begins"
 
 
 def test_apps_wait_for_what_they_depend_on(home, port):
