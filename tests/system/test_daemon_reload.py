@@ -422,7 +422,7 @@ def test_a_worker_that_hangs_is_replaced(home, port, intercept):
     home.write("app.js", HUNG)
     home.write("apps.json", json.dumps({
         "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
-        "intercept": intercept, "kill_timeout": 300,
+        "intercept": intercept, "kill_timeout": 300, "drain_timeout": 1000,
         "health": {"path": "/", "interval": 200, "timeout": 400, "failures": 2}}))
     home.cli("start", "apps.json").ok()
     hang_and_wait(home, port)
