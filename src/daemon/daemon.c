@@ -166,16 +166,20 @@ static void on_control_closed(void *owner) {
     host_close(&daemon->host, on_host_closed, daemon);
 }
 
-static void on_fleet_closed(void *owner) {
-    struct daemon *daemon = owner;
-
-    if (daemon->ending_survivors)
-        survivors_end_close(&daemon->survivors_end, NULL);
-    daemon->ending_survivors = false;
+static void end_control(struct daemon *daemon) {
     control_answer_finish(daemon->kill_answer, 200, json_object());
     daemon->kill_answer = NULL;
     daemon_end_followers(daemon);
     control_close(&daemon->control, on_control_closed);
+}
+
+/* Whoever hears that we have ended finds nothing left of before either. */
+static void on_fleet_closed(void *owner) {
+    struct daemon *daemon = owner;
+
+    daemon->fleet_closed = true;
+    if (!daemon->ending_survivors)
+        end_control(daemon);
 }
 
 void daemon_end(struct daemon *daemon, bool forget) {
@@ -187,6 +191,8 @@ void daemon_end(struct daemon *daemon, bool forget) {
     uv_timer_stop(&daemon->trim_timer);
     log_info("stopping every app, then the daemon");
     notify_stopping(&daemon->notify, "stopping every app");
+    if (daemon->ending_survivors)
+        survivors_end_rest(&daemon->survivors_end);
     fleet_close(&daemon->fleet, on_fleet_closed);
 }
 
@@ -269,6 +275,8 @@ static void on_survivors_ended(void *owner, size_t failed) {
     daemon->ending_survivors = false;
     survivors_end_close(&daemon->survivors_end, NULL);
     host_sweep_groups(&daemon->host);
+    if (daemon->fleet_closed)
+        end_control(daemon);
 }
 
 /* They serve whoever has connected until the apps serve again. */

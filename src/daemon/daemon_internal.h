@@ -46,6 +46,7 @@ struct daemon {
     size_t recalls_held;   /* bytes, see daemon/recall.h */
     struct survivors_end survivors_end;
     bool ending_survivors;
+    bool fleet_closed;  /* every app has ended */
     unsigned restoring; /* what ran before and does not serve yet: operations, and their start */
     bool ending;
     bool forgets; /* a person ended it: what ran is not started again by itself */

@@ -70,10 +70,24 @@ def test_the_list_is_there_again(home, port):
     assert job.env["namespace"] == "space" and job.env["env"].get("GREETING") == "hello"
 
 
+def test_a_daemon_that_ends_soon_after_a_crash_leaves_nobody(home):
+    """It was told to end before it had got to the workers of the one before."""
+    home.write("slow.js", "setTimeout(() => require('net').createServer().listen(0), 300);"
+                          "setInterval(() => {}, 1000)")
+    home.start("slow.js", "-n", "a", "-i", "3")
+    before = home.pids("a")
+    kill_daemon(home)
+    home.cli("ls").ok()
+    home.cli("kill").ok()
+    assert not any(map(procfs.alive, before))
+    assert home.leftovers() == []
+
+
 def test_an_app_that_was_scaled_down_comes_back_as_it_was(home):
     home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "web", "-i", "3")
     home.cli("scale", "web", "2").ok()
+    until(lambda: len(json.loads(state_file(home).read_text())[0]["processes"]) == 2, 10, "a save")
     kill_daemon(home)
     home.begin()
     assert len(home.processes("web")) == 2
