@@ -26,7 +26,10 @@
 #define ASK_EVERY_MS  1000
 #define DRAW_EVERY_MS 50 /* at most, however much is printed */
 #define ESCAPE_MS     25 /* within which the rest of a key's sequence must follow */
+#define CONTROL_H     8
 #define CONTROL_L     12
+#define ESCAPE        27
+#define RUBOUT        127
 #define SILENT_MS     3000 /* without an answer, after which it is said */
 
 enum { POLL_KEYS = MONIT_CONNECTIONS, POLL_SIGNALS, POLL_COUNT };
@@ -184,6 +187,12 @@ static int key_of(int code) {
         return MONIT_KEY_LAST;
     case KEY_ENTER:
         return '\n';
+    case KEY_BACKSPACE:
+    case CONTROL_H:
+    case RUBOUT:
+        return MONIT_KEY_RUBOUT;
+    case ESCAPE:
+        return MONIT_KEY_ESCAPE;
     default:
         return code;
     }

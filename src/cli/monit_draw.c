@@ -130,14 +130,20 @@ static bool is_online(const json_t *process) {
     return strcmp(status_of(process), "online") == 0;
 }
 
+/* The master deals clients to it; otherwise it is only supervised. */
+static bool is_dealt(const json_t *process) {
+    const json_t *baton = json_object_get(process, "baton");
+
+    return strcmp(draw_member_text(baton, "kind", "none"), "none") != 0;
+}
+
 static struct figures figures_of(const json_t *process) {
     const json_t *monit = json_object_get(process, "monit");
     const json_t *baton = json_object_get(process, "baton");
-    bool dealt = strcmp(draw_member_text(baton, "kind", "none"), "none") != 0;
 
     return (struct figures){
         .open = (double)draw_member_number(baton, "open", -1),
-        .rate = dealt ? json_number_value(json_object_get(baton, "rate")) : -1,
+        .rate = is_dealt(process) ? json_number_value(json_object_get(baton, "rate")) : -1,
         .cpu = json_number_value(json_object_get(monit, "cpu")),
         .memory = (double)draw_member_number(monit, "memory", 0),
         .restarts = draw_member_number(env_of(process), "restart_time", 0),
@@ -315,6 +321,17 @@ static void put_figures(struct screen *screen, unsigned row, const struct figure
     put_metrics(screen, row, metrics, with_bars ? plain : bold, with_bars);
 }
 
+/* In the place of the head: not all apps are in the list. */
+static void put_filter(struct screen *screen) {
+    struct monit_area area = screen->list;
+    char text[TEXT_MAX];
+
+    area.columns = smaller(area.columns, name_columns(screen));
+    put(screen, &area, monit_at(0, 0), "/ ", head);
+    put(screen, &area, monit_at(0, 2), printable(screen, text, sizeof(text), screen->view->filter),
+        bold);
+}
+
 static void draw_list_head(struct screen *screen) {
     const struct metric metrics[3] = {
         {bar_columns(screen, true), 0, DRAW_PLAIN, CLIENTS_COLUMNS, "clients"},
@@ -322,7 +339,10 @@ static void draw_list_head(struct screen *screen) {
         {bar_columns(screen, false), 0, DRAW_PLAIN, MEMORY_COLUMNS, "mem"},
     };
 
-    put(screen, &screen->list, monit_at(0, 2), "app", head);
+    if (screen->view->filter[0] != '\0')
+        put_filter(screen);
+    else
+        put(screen, &screen->list, monit_at(0, 2), "app", head);
     put_metrics(screen, 0, metrics, head, false);
 }
 
@@ -399,7 +419,10 @@ static void draw_row(struct screen *screen, unsigned row, const struct monit_row
 
 static void draw_empty_list(struct screen *screen) {
     put(screen, &screen->list, monit_at(1, 2),
-        screen->view->processes ? "no apps" : "waiting for the daemon", grey);
+        !screen->view->processes         ? "waiting for the daemon"
+        : screen->view->listed_count > 0 ? "no app of that name"
+                                         : "no apps",
+        grey);
 }
 
 static void draw_list_part(struct screen *screen) {
@@ -440,20 +463,25 @@ done:
     buffer_clear(&text);
 }
 
-static void draw_output_lines(struct screen *screen, const struct monit_row *chosen) {
+/* How far back it is in truth: no further than to the oldest line. */
+static size_t draw_output_lines(struct screen *screen, const struct monit_row *chosen) {
     const struct monit_line *lines[OUTPUT_LINES_MAX];
     int64_t *pm_ids = calloc(chosen->count, sizeof(*pm_ids));
     size_t room = smaller(screen->output.rows - smaller(screen->output.rows, 1), OUTPUT_LINES_MAX);
+    size_t wanted;
     size_t count;
 
     if (!pm_ids)
-        return;
+        return 0;
     for (size_t i = 0; i < chosen->count; i++)
         pm_ids[i] = draw_member_number(screen->view->listed[chosen->first + i], "pm_id", -1);
-    count = monit_log_last(&screen->view->log, pm_ids, chosen->count, lines, room);
-    for (size_t i = 0; i < count; i++)
+    wanted =
+        room + screen->view->back < OUTPUT_LINES_MAX ? room + screen->view->back : OUTPUT_LINES_MAX;
+    count = monit_log_last(&screen->view->log, pm_ids, chosen->count, lines, wanted);
+    for (size_t i = 0; i < count && i < room; i++)
         draw_line(screen, (unsigned)i + 1, lines[i], chosen->count > 1);
     free(pm_ids);
+    return count > room ? count - room : 0;
 }
 
 /* "api", "api (3)". */
@@ -469,14 +497,14 @@ static void write_subject(const struct screen *screen, const struct monit_row *r
                  (long long)draw_member_number(screen->view->listed[row->first], "pm_id", -1));
 }
 
-static void draw_output(struct screen *screen, const struct monit_row *chosen) {
+static size_t draw_output(struct screen *screen, const struct monit_row *chosen) {
     char subject[TEXT_MAX];
     char text[TEXT_MAX + 64];
 
     write_subject(screen, chosen, subject, sizeof(subject));
-    snprintf(text, sizeof(text), "output of %s", subject);
+    snprintf(text, sizeof(text), "%soutput of %s", screen->view->back > 0 ? "older " : "", subject);
     put(screen, &screen->output, monit_at(0, 0), text, head);
-    draw_output_lines(screen, chosen);
+    return draw_output_lines(screen, chosen);
 }
 
 /* --- details --- */
@@ -514,12 +542,15 @@ static void draw_ways(struct screen *screen, unsigned row, const json_t *process
     const json_t *listener = json_array_get(json_object_get(baton, "listeners"), 0);
     size_t more = json_array_size(json_object_get(baton, "listeners"));
     char others[DRAW_NUMBER_MAX + 16] = "";
+    char window[DRAW_NUMBER_MAX + 16] = "";
 
     if (more > 1)
         snprintf(others, sizeof(others), " and %zu more", more - 1);
-    put_detail(screen, row, "kind %s  policy %s  window %lld  %s%s%s",
-               draw_member_text(baton, "kind", "-"), draw_member_text(baton, "policy", "-"),
-               (long long)draw_member_number(baton, "window", 0), listener ? "listens on " : "",
+    if (draw_member_number(baton, "window", 0) > 0)
+        snprintf(window, sizeof(window), "  window %lld",
+                 (long long)draw_member_number(baton, "window", 0));
+    put_detail(screen, row, "kind %s  policy %s%s  %s%s%s", draw_member_text(baton, "kind", "-"),
+               draw_member_text(baton, "policy", "-"), window, listener ? "listens on " : "",
                draw_member_text(listener, "address", ""), others);
 }
 
@@ -541,8 +572,10 @@ static void draw_process_details(struct screen *screen, const json_t *process) {
                figures.cpu, memory);
     if (reason)
         put_detail(screen, row++, "last end: %s", reason);
-    draw_counts(screen, row++, process);
-    draw_ways(screen, row++, process);
+    if (is_dealt(process)) {
+        draw_counts(screen, row++, process);
+        draw_ways(screen, row++, process);
+    }
     put_detail(screen, row, "%s  %s  version %s", draw_member_text(env, "pm_exec_path", ""),
                draw_member_text(env, "exec_mode", ""), draw_member_text(env, "version", "N/A"));
 }
@@ -558,8 +591,9 @@ static void draw_app_details(struct screen *screen, const struct monit_row *row)
     put_detail(screen, 0,
                "%s  %zu processes, %zu online  clients %s  cpu %.0f%%  mem %s  restarts %lld",
                row->app, row->count, sum.online, open, sum.cpu, memory, (long long)sum.restarts);
-    draw_ways(screen, 1, process);
-    put_detail(screen, 2, "%s  %s  version %s",
+    if (is_dealt(process))
+        draw_ways(screen, 1, process);
+    put_detail(screen, is_dealt(process) ? 2 : 1, "%s  %s  version %s",
                draw_member_text(env_of(process), "pm_exec_path", ""),
                draw_member_text(env_of(process), "exec_mode", ""),
                draw_member_text(env_of(process), "version", "N/A"));
@@ -576,7 +610,7 @@ static void draw_details(struct screen *screen, const struct monit_row *chosen) 
 
 static void draw_keys(struct screen *screen) {
     static const char *const forms[] = {
-        "arrows choose  enter fold  r restart  l reload  + - scale  s stop  ? help  q quit",
+        "arrows choose  / filter  r restart  l reload  + - scale  s stop  ? help  q quit",
         "r restart  l reload  + - scale  s stop  ? help  q quit",
         "? help  q quit",
     };
@@ -601,6 +635,9 @@ static void draw_bottom(struct screen *screen, const struct monit_row *chosen) {
         snprintf(text, sizeof(text), "no answer from the daemon for %u s: old figures  q quit",
                  view->silent_seconds);
         put(screen, &screen->bottom, monit_at(0, 0), text, alarm);
+    } else if (view->filtering) {
+        put(screen, &screen->bottom, monit_at(0, 0),
+            "type a part of a name  enter keep  escape all", bold);
     } else if (view->asks_to_stop && chosen) {
         write_subject(screen, chosen, subject, sizeof(subject));
         snprintf(text, sizeof(text), "stop %s? y or n", subject);
@@ -618,6 +655,8 @@ static void draw_help(struct screen *screen) {
         {"arrows, j k", "choose an app or a process"},
         {"pages, g G", "further, to the ends"},
         {"enter", "fold an app, or unfold it"},
+        {"/", "only apps of this name; escape: all"},
+        {"[ ]", "older output, newer output"},
         {"r", "restart"},
         {"l, R", "reload: nobody loses a request"},
         {"+ -", "one instance more, one less"},
@@ -665,7 +704,7 @@ void monit_view_draw(struct monit_view *view, struct monit_grid *grid,
     draw_lines(&screen);
     draw_list_part(&screen);
     if (chosen) {
-        draw_output(&screen, chosen);
+        view->back = draw_output(&screen, chosen);
         draw_details(&screen, chosen);
     }
     draw_bottom(&screen, chosen);

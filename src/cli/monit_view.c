@@ -64,6 +64,8 @@ static void list_rows(struct monit_view *view) {
 
         for (end = first; end < view->listed_count && strcmp(app_of(view->listed[end]), app) == 0;)
             end++;
+        if (!strstr(app, view->filter))
+            continue;
         view->rows[view->row_count++] =
             (struct monit_row){.app = app, .first = first, .count = end - first, .is_app = true};
         for (size_t i = first; end - first > 1 && !is_folded(view, app) && i < end; i++)
@@ -242,6 +244,43 @@ static void move(struct monit_view *view, int64_t rows) {
     if (wanted > last)
         wanted = last;
     view->chosen = wanted < 0 ? 0 : (size_t)wanted;
+    view->back = 0;
+}
+
+/* Half a screen of output up or down; where it ends is found when it is drawn. */
+static void move_output(struct monit_view *view, bool older) {
+    size_t half = view->page > 2 ? view->page / 2 : 1;
+
+    if (older)
+        view->back += half;
+    else
+        view->back -= view->back < half ? view->back : half;
+}
+
+static void set_filter(struct monit_view *view, size_t length) {
+    struct identity identity = remember(view);
+
+    view->filter[length] = '\0';
+    view->back = 0;
+    list_rows(view);
+    choose_again(view, &identity);
+}
+
+/* While a filter is typed; anything else ends that. */
+static void type_filter(struct monit_view *view, int key) {
+    size_t length = strlen(view->filter);
+
+    if (key == MONIT_KEY_ESCAPE) {
+        view->filtering = false;
+        set_filter(view, 0);
+    } else if (key == MONIT_KEY_RUBOUT) {
+        set_filter(view, length > 0 ? length - 1 : 0);
+    } else if (key < ' ' || key > 0xff || length + 1 >= sizeof(view->filter)) {
+        view->filtering = false;
+    } else {
+        view->filter[length] = (char)key;
+        set_filter(view, length + 1);
+    }
 }
 
 static void fold(struct monit_view *view) {
@@ -346,6 +385,17 @@ static enum monit_outcome other_key(struct monit_view *view, int key, struct mon
     case ' ':
         fold(view);
         return MONIT_SHOW;
+    case '/':
+        view->filtering = true;
+        set_filter(view, 0);
+        return MONIT_SHOW;
+    case MONIT_KEY_ESCAPE:
+        set_filter(view, 0);
+        return MONIT_SHOW;
+    case '[':
+    case ']':
+        move_output(view, key == '[');
+        return MONIT_SHOW;
     case 's':
         view->asks_to_stop = chosen_row(view) != NULL;
         return MONIT_SHOW;
@@ -367,6 +417,10 @@ enum monit_outcome monit_view_key(struct monit_view *view, int key, struct monit
     view->message[0] = '\0';
     if (view->help) {
         view->help = false; /* any key leaves it */
+        return MONIT_SHOW;
+    }
+    if (view->filtering) {
+        type_filter(view, key);
         return MONIT_SHOW;
     }
     if (view->asks_to_stop)

@@ -21,6 +21,7 @@
 
 #define MONIT_MESSAGE_MAX 256
 #define MONIT_ACTION_MAX  16
+#define MONIT_FILTER_MAX  64
 
 /* Keys that are no characters. */
 enum monit_key {
@@ -30,6 +31,8 @@ enum monit_key {
     MONIT_KEY_PAGE_DOWN,
     MONIT_KEY_FIRST,
     MONIT_KEY_LAST,
+    MONIT_KEY_RUBOUT,
+    MONIT_KEY_ESCAPE,
 };
 
 /* What is to be done about a key. */
@@ -65,6 +68,9 @@ struct monit_view {
     size_t page;    /* how many rows were on it */
     json_t *folded; /* an object: the names of the apps that are */
     struct monit_log log;
+    char filter[MONIT_FILTER_MAX]; /* only apps whose names contain it are listed */
+    bool filtering;                /* it is being typed */
+    size_t back;   /* lines of output that are below what is shown: 0 for the newest */
     uint64_t lost; /* lines of output that the daemon left out */
     bool help;
     bool asks_to_stop; /* `s` was pressed: y or n comes next */

@@ -82,23 +82,23 @@ static void test_list_output_and_details_side_by_side(void **state) {
     assert_int_equal(monit_view_event(view, "log", line), 0);
     json_decref(line);
     draw(&out, view, 16, 80);
-    expect_text(&out,
-                "  app             clients      cpu          mem | output of api\n"
-                "- api 2/2             12      150%        1.5mb | 1|hello\n"
-                "    0        ####      8 #### 100% ####     1mb |\n"
-                "    1        ##..      4 ##..  50% ##..   512kb |\n"
-                "  web        ....      0 ....   0% ....      0b |\n"
-                "                                                |\n"
-                "                                                |\n"
-                "                                                |\n"
-                "                                                |\n"
-                "                                                |\n"
-                "                                                |\n"
-                "                                                |\n"
-                "--------------------------------------------------------------------------------\n"
-                "api  2 processes, 2 online  clients 12  cpu 150%  mem 1.5mb  restarts 2\n"
-                "kind node  policy p2c  window 1  listens on 0.0.0.0:3000\n"
-                "r restart  l reload  + - scale  s stop  ? help  q quit\n");
+    expect_text(
+        &out, "  app             clients      cpu          mem | output of api\n"
+              "- api 2/2             12      150%        1.5mb | 1|hello\n"
+              "    0        ####      8 #### 100% ####     1mb |\n"
+              "    1        ##..      4 ##..  50% ##..   512kb |\n"
+              "  web        ....      0 ....   0% ....      0b |\n"
+              "                                                |\n"
+              "                                                |\n"
+              "                                                |\n"
+              "                                                |\n"
+              "                                                |\n"
+              "                                                |\n"
+              "                                                |\n"
+              "--------------------------------------------------------------------------------\n"
+              "api  2 processes, 2 online  clients 12  cpu 150%  mem 1.5mb  restarts 2\n"
+              "kind node  policy p2c  window 1  listens on 0.0.0.0:3000\n"
+              "arrows choose  / filter  r restart  l reload  + - scale  s stop  ? help  q quit\n");
 }
 
 static void test_new_clients_a_second_where_open_ones_are_not_counted(void **state) {
@@ -134,6 +134,67 @@ static void test_a_daemon_that_is_silent_or_gone_is_said_to_be(void **state) {
     view->gone = true;
     draw(&out, view, 16, 80);
     expect_contains(&out, "the daemon has ended; waiting for it  q quit");
+    buffer_clear(&out);
+}
+
+static void test_a_filter_shows_some_apps(void **state) {
+    struct monit_view *view = *state;
+    struct buffer out;
+
+    press(view, '/');
+    press(view, 'w');
+    press(view, 'x');
+    draw(&out, view, 16, 80);
+    expect_contains(&out, "no app of that name");
+    expect_contains(&out, "type a part of a name");
+    buffer_clear(&out);
+    press(view, MONIT_KEY_RUBOUT);
+    press(view, '\n');
+    draw(&out, view, 16, 80);
+    expect_contains(&out, "/ w ");
+    expect_contains(&out, "  web ");
+    expect_lacks(&out, "api");
+    buffer_clear(&out);
+    press(view, MONIT_KEY_ESCAPE);
+    draw(&out, view, 16, 80);
+    expect_contains(&out, "api 2/2");
+    buffer_clear(&out);
+}
+
+static void test_older_output(void **state) {
+    struct monit_view *view = *state;
+    struct buffer out;
+
+    for (int i = 0; i < 100; i++) {
+        json_t *line = json_pack("{s:i, s:s, s:o}", "pm_id", 1, "stream", "out", "line",
+                                 json_sprintf("number %d.", i));
+
+        assert_int_equal(monit_view_event(view, "log", line), 0);
+        json_decref(line);
+    }
+    draw(&out, view, 16, 80);
+    expect_contains(&out, "number 99.");
+    buffer_clear(&out);
+    for (int i = 0; i < 4; i++)
+        press(view, '[');
+    draw(&out, view, 16, 80);
+    expect_lacks(&out, "number 99.");
+    expect_contains(&out, "number 7");
+    expect_contains(&out, "older output of api");
+    buffer_clear(&out);
+    for (int i = 0; i < 4; i++)
+        press(view, ']');
+    draw(&out, view, 16, 80);
+    expect_contains(&out, "number 99.");
+    buffer_clear(&out);
+    for (int i = 0; i < 1000; i++)
+        press(view, '[');
+    draw(&out, view, 16, 80);
+    expect_contains(&out, "number 0.");
+    buffer_clear(&out);
+    press(view, ']');
+    draw(&out, view, 16, 80);
+    expect_lacks(&out, "number 0.");
     buffer_clear(&out);
 }
 
@@ -379,6 +440,8 @@ int main(void) {
         WITH_VIEW(test_list_output_and_details_side_by_side),
         WITH_VIEW(test_new_clients_a_second_where_open_ones_are_not_counted),
         WITH_VIEW(test_a_daemon_that_is_silent_or_gone_is_said_to_be),
+        WITH_VIEW(test_a_filter_shows_some_apps),
+        WITH_VIEW(test_older_output),
         WITH_VIEW(test_output_below_on_a_narrow_screen),
         WITH_VIEW(test_every_size_can_be_drawn),
         WITH_VIEW(test_arrows_choose_and_stay_within),
