@@ -74,7 +74,7 @@ test-pm2: build
 soak: build
 	@scripts/install-packages test node
 	BATON_SOAK=1 PYTHONDONTWRITEBYTECODE=1 BATON=$(CURDIR)/$(BATON) \
-		/usr/bin/python3 -m pytest -q -p no:cacheprovider tests/system/test_daemon_soak.py
+		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/system/test_daemon_soak.py
 
 bench:
 	@scripts/install-packages build node

@@ -4,6 +4,7 @@ import contextlib
 import json
 import mmap
 import os
+import re
 import signal
 import struct
 import subprocess
@@ -111,11 +112,11 @@ def test_each_allocation_fails(home, path):
         reached = memory.failed()
         memory.off()
         assert procfs.alive(pid), f"allocation {number}\n{home.daemon_log()[-4000:]}"
-        if not reached or (not THOROUGH and number > 400):
+        if not reached or (not THOROUGH and number > 100):
             break
         number += step
         if not THOROUGH:
-            step = max(1, number // 4)
+            step = max(1, number // 3)
     assert number > 3, "the library was not loaded"
     assert_sound(home, pid, port)
 
@@ -125,16 +126,29 @@ def failing(home, pid, call, error, when):
     """strace makes the daemon's calls fail; yields the trace."""
     trace = home.root / "trace"
     tracer = subprocess.Popen(
-        ["strace", "-qq", "-o", trace, "-p", str(pid), "-e", f"trace={call}", "-e",
+        ["strace", "-qq", "-y", "-Z", "-o", trace, *_threads(pid), "-e", f"trace={call}", "-e",
          f"inject={call}:error={error}:when={when}"], stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE, text=True)
     try:
         until(lambda: tracer.poll() is not None or _traced(pid), 5, "the tracer")
         yield trace if tracer.poll() is None else None
     finally:
-        if tracer.poll() is None:
-            tracer.send_signal(signal.SIGINT)
+        end_trace(tracer)
+
+
+def end_trace(tracer):
+    """Killed when it cannot let go of a thread that is in the middle of a call."""
+    try:
+        tracer.send_signal(signal.SIGINT)
+        tracer.communicate(timeout=3)
+    except subprocess.TimeoutExpired:
+        tracer.kill()
         tracer.communicate(timeout=10)
+
+
+def _threads(pid):
+    """For the tracer: those of the pool save and compress. Children are none of them."""
+    return [word for thread in os.listdir(f"/proc/{pid}/task") for word in ("-p", thread)]
 
 
 def _traced(pid):
@@ -142,7 +156,19 @@ def _traced(pid):
         return any(line.startswith("TracerPid:") and line.split()[1] != "0" for line in lines)
 
 
-@pytest.mark.parametrize("call, error", CALLS if THOROUGH else CALLS[::4])
+# eventfd, the pipe by which a signal's number (16 bytes) comes to the loop, and the kernel's memory
+# for a descriptor that is to be watched.
+INSIDE_LIBUV = re.compile(r"\[eventfd\]|(read|write)\(\d+<pipe:.*(, 16| 512)\) |EPOLL_CTL_ADD")
+
+
+def failed_inside_libuv(trace):
+    """libuv ends a process that its own calls fail in, of which no kernel has but the last one
+    fail. The workers live on then, and the next daemon takes over."""
+    injected = [line for line in trace.splitlines() if "INJECTED" in line]
+    return any(INSIDE_LIBUV.search(line) for line in injected)
+
+
+@pytest.mark.parametrize("call, error", CALLS if THOROUGH else CALLS[::6])
 def test_each_call_fails(home, call, error):
     """The first ones of a kind in each of the daemon's ways, and then all of them."""
     port = free_port()
@@ -157,6 +183,9 @@ def test_each_call_fails(home, call, error):
                 if trace is None:
                     pytest.skip("strace has no such call here")
                 exercise(home, path, port)
+            if not procfs.alive(pid) and failed_inside_libuv(trace.read_text()):
+                home.begin()
+                pid = home.daemon_pid()
             assert procfs.alive(pid), f"{path}, {when}\n{home.daemon_log()[-4000:]}"
             if "INJECTED" not in trace.read_text():
                 break
@@ -173,7 +202,10 @@ def names_of(home):
     return {entry["description"]["name"] for entry in entries}
 
 
-@pytest.mark.parametrize("call", ["openat", "fchmod", "write", "fsync", "link", "rename", "unlink"])
+SAVING_CALLS = ["openat", "rename", "link", "fchmod", "write", "fsync", "unlink"]
+
+
+@pytest.mark.parametrize("call", SAVING_CALLS if THOROUGH else SAVING_CALLS[:3])
 def test_killed_in_the_middle_of_a_save(home, call):
     """Whichever call it is, the next daemon finds the state before or after."""
     home.write("idle.js", "require('net').createServer().listen(0)")
@@ -205,9 +237,3 @@ def trace(home, pid, call, number):
         stderr=subprocess.DEVNULL)
     until(lambda: tracer.poll() is not None or _traced(pid), 5, "the tracer")
     return tracer
-
-
-def end_trace(tracer):
-    if tracer.poll() is None:
-        tracer.send_signal(signal.SIGINT)
-    tracer.communicate(timeout=10)

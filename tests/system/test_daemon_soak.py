@@ -61,6 +61,9 @@ def test_soak(home, kind):
     home.cli("scale", "web", "3")
     home.wait_settled()
     until(lambda: len(home.leftovers()) == 1 + len(home.jlist()), 20, lambda: home.leftovers())
+    print(f"{len(load.replies)} requests, {len(actions)} actions; descriptors {descriptors} before, "
+          f"{procfs.descriptors(pid)} after; memory {memory} KiB before, "
+          f"{procfs.resident_kilobytes(pid)} after")
     assert procfs.descriptors(pid) <= descriptors + 12, "open descriptors"
     assert procfs.resident_kilobytes(pid) <= memory + 1024, "resident memory"
     assert not procfs.zombies(pid)
