@@ -123,6 +123,22 @@ def test_manual_has_a_section_for_every_command():
         assert re.search(rf"\b{name}\b", headings), name
 
 
+def test_page_has_every_option_of_every_command():
+    page = PAGE.read_text()
+    for name in commands_of_help():
+        for option in options_of_help(name):
+            assert re.search(rf"(Fl -|--){option}\b", page), f"{name} --{option}"
+
+
+def test_page_and_manual_have_every_file_of_the_home():
+    header = (REPOSITORY / "src" / "daemon" / "home.h").read_text()
+    names = re.findall(r'#define HOME_[A-Z]+ +"([\w.]+)"', header)
+    assert len(names) > 4
+    for name in [*names, "control.sock", "daemon.pid"]:
+        assert f"~/.baton/{name}" in PAGE.read_text(), name
+        assert f"`{name}" in section(MANUAL.read_text(), "daemon"), name
+
+
 @pytest.mark.parametrize("document", [MANUAL, PAGE], ids=lambda path: path.name)
 def test_short_options_stand_beside_their_long_ones(document):
     text = document.read_text()
