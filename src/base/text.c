@@ -75,9 +75,7 @@ int text_to_bytes(const char *text, uint64_t *ret_bytes) {
     return number_with_unit(text, units, ret_bytes);
 }
 
-/* The length of the well-formed UTF-8 sequence at `bytes`, 2 to 4, or 0. C1 controls, overlong
- * forms, surrogates and what is past U+10FFFF are not well formed (Unicode 15, table 3-7). */
-static size_t utf8_sequence(const unsigned char *bytes, size_t length) {
+size_t text_utf8_sequence(const unsigned char *bytes, size_t length) {
     size_t size = bytes[0] >= 0xf0 ? 4 : bytes[0] >= 0xe0 ? 3 : 2;
 
     if (bytes[0] < 0xc2 || bytes[0] > 0xf4 || length < size)
@@ -85,8 +83,6 @@ static size_t utf8_sequence(const unsigned char *bytes, size_t length) {
     for (size_t i = 1; i < size; i++)
         if ((bytes[i] & 0xc0) != 0x80)
             return 0;
-    if (bytes[0] == 0xc2 && bytes[1] < 0xa0)
-        return 0;
     if ((bytes[0] == 0xe0 && bytes[1] < 0xa0) || (bytes[0] == 0xed && bytes[1] > 0x9f))
         return 0;
     if ((bytes[0] == 0xf0 && bytes[1] < 0x90) || (bytes[0] == 0xf4 && bytes[1] > 0x8f))
@@ -110,8 +106,10 @@ static size_t escape_byte(char *form, unsigned char byte) {
  * many bytes that was. */
 static size_t escape_next(char *form, const unsigned char *bytes, size_t length, bool utf8,
                           size_t *ret_taken) {
-    size_t taken = utf8 ? utf8_sequence(bytes, length) : 0;
+    size_t taken = utf8 ? text_utf8_sequence(bytes, length) : 0;
 
+    if (taken > 0 && bytes[0] == 0xc2 && bytes[1] < 0xa0)
+        taken = 0; /* a C1 control */
     *ret_taken = taken > 0 ? taken : 1;
     if (taken == 0)
         return escape_byte(form, bytes[0]);

@@ -26,6 +26,10 @@ size_t text_escape(char *destination, size_t size, const void *bytes, size_t len
 /* As text_escape(), but well-formed UTF-8 above 0x9f stays readable. */
 size_t text_escape_utf8(char *destination, size_t size, const void *bytes, size_t length);
 
+/* The length of the well-formed UTF-8 sequence of several bytes at `bytes`, 2 to 4, or 0: overlong
+ * forms, surrogates and what is past U+10FFFF are not well formed (Unicode 15, table 3-7). */
+size_t text_utf8_sequence(const unsigned char *bytes, size_t length);
+
 /* Whether `text` ends in `suffix`. */
 bool text_ends_with(const char *text, const char *suffix);
 

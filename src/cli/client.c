@@ -225,13 +225,17 @@ int cli_answer_check(const struct cli_call *call, const struct cli_answer *answe
 
 /* --- reading --- */
 
-static int processes_target(struct buffer *target, const json_t *targets, bool whole) {
+enum detail { DETAIL_BRIEF, DETAIL_USUAL, DETAIL_WHOLE };
+
+static int processes_target(struct buffer *target, const json_t *targets, enum detail detail) {
     const json_t *name;
     size_t index;
     int result = buffer_append(target, "/v1/processes", strlen("/v1/processes"));
 
-    if (result == 0)
-        result = query_add(target, "env", whole ? "1" : "0");
+    if (result == 0 && detail == DETAIL_BRIEF)
+        result = query_add(target, "brief", "1");
+    else if (result == 0)
+        result = query_add(target, "env", detail == DETAIL_WHOLE ? "1" : "0");
     json_array_foreach(targets, index, name) {
         if (result == 0)
             result = query_add(target, "target", json_string_value(name));
@@ -239,14 +243,14 @@ static int processes_target(struct buffer *target, const json_t *targets, bool w
     return result;
 }
 
-static int get_processes(struct cli_client *client, const json_t *targets, bool whole,
+static int get_processes(struct cli_client *client, const json_t *targets, enum detail detail,
                          json_t **ret_processes) {
     struct cli_answer answer;
     struct buffer target;
     int error;
 
     buffer_init(&target);
-    error = processes_target(&target, targets, whole);
+    error = processes_target(&target, targets, detail);
     if (error < 0) {
         cli_fail_memory(client->call);
         goto done;
@@ -267,13 +271,17 @@ done:
     return error;
 }
 
+int cli_client_table(struct cli_client *client, json_t **ret_processes) {
+    return get_processes(client, NULL, DETAIL_BRIEF, ret_processes);
+}
+
 int cli_client_processes(struct cli_client *client, const json_t *targets, json_t **ret_processes) {
-    return get_processes(client, targets, false, ret_processes);
+    return get_processes(client, targets, DETAIL_USUAL, ret_processes);
 }
 
 int cli_client_whole_processes(struct cli_client *client, const json_t *targets,
                                json_t **ret_processes) {
-    return get_processes(client, targets, true, ret_processes);
+    return get_processes(client, targets, DETAIL_WHOLE, ret_processes);
 }
 
 static int on_text(void *owner, const char *bytes, size_t length) {

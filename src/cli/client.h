@@ -60,11 +60,14 @@ void cli_answer_clear(struct cli_answer *answer);
 int cli_answer_check(const struct cli_call *call, const struct cli_answer *answer);
 
 /* GET /v1/processes of `targets` (an array of texts; NULL: all), without their environments, which
- * are most of it. 0 with a new reference, UV_ENOENT
- * when no process is meant, of which nothing is said, or another UV_E*, said. */
+ * are most of it. 0 with a new reference, UV_ENOENT when no process is meant, of which nothing is
+ * said, or another UV_E*, said. */
 int cli_client_processes(struct cli_client *client, const json_t *targets, json_t **ret_processes);
 
-/* The same with their environments. */
+/* All of them, with as much as a table shows (draw_list(), but for the mini list). */
+int cli_client_table(struct cli_client *client, json_t **ret_processes);
+
+/* The same as cli_client_processes() with their environments. */
 int cli_client_whole_processes(struct cli_client *client, const json_t *targets,
                                json_t **ret_processes);
 

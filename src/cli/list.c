@@ -22,8 +22,10 @@ static int show_once(struct cli_client *client, bool clear) {
     json_t *processes;
     struct buffer out;
     int drawn = 0;
+    int error = call->flags.mini ? cli_client_processes(client, NULL, &processes)
+                                 : cli_client_table(client, &processes);
 
-    if (cli_client_processes(client, NULL, &processes) < 0)
+    if (error < 0)
         return 1;
     buffer_init(&out);
     if (clear && options.style.terminal)

@@ -61,7 +61,7 @@ int cli_show_list(struct cli_client *client) {
 
     if (call->flags.silent)
         return 0;
-    if (cli_client_processes(client, NULL, &processes) < 0)
+    if (cli_client_table(client, &processes) < 0)
         return 1;
     buffer_init(&out);
     drawn = draw_list(&out, processes, &options);

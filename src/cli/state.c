@@ -11,7 +11,7 @@
 static long count_processes(struct cli_client *client) {
     json_t *processes;
     long count;
-    int error = cli_client_processes(client, NULL, &processes);
+    int error = cli_client_table(client, &processes);
 
     if (error < 0)
         return error;

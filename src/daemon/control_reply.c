@@ -22,9 +22,10 @@ static int append(const char *bytes, size_t length, void *out) {
     return buffer_append(out, bytes, length);
 }
 
-static bool format(struct buffer *out, const json_t *body) {
-    return body && json_dump_callback(body, append, out, JSON_COMPACT | JSON_ENCODE_ANY) == 0 &&
-           buffer_append(out, "\n", 1) == 0;
+static int format(struct buffer *out, const json_t *body) {
+    if (!body || json_dump_callback(body, append, out, JSON_COMPACT | JSON_ENCODE_ANY) < 0)
+        return UV_ENOMEM;
+    return 0;
 }
 
 const struct http_header control_headers[CONTROL_HEADERS] = {
@@ -33,34 +34,44 @@ const struct http_header control_headers[CONTROL_HEADERS] = {
     {"X-Content-Type-Options", "nosniff"},
 };
 
-/* `extra` is one header more, or NULL. Steals `body`. */
-static void reply(struct http_connection *connection, int status, json_t *body,
-                  const struct http_header *extra) {
+/* `text` (NULL: memory is out) gets a newline; `extra` is one header more, or NULL. */
+static void respond(struct http_connection *connection, int status, struct buffer *text,
+                    const struct http_header *extra) {
     static const char no_memory[] =
         "{\"error\":{\"code\":\"overloaded\",\"message\":\"the daemon is out of memory\"}}\n";
     struct http_header headers[CONTROL_HEADERS + 1];
     struct http_response response = {
-        .status = status,
+        .status = 503,
         .content_type = "application/json",
         .headers = headers,
         .header_count = CONTROL_HEADERS + (extra != NULL),
+        .body = no_memory,
+        .length = sizeof no_memory - 1,
     };
-    struct buffer text;
 
     memcpy(headers, control_headers, sizeof control_headers);
     if (extra)
         headers[CONTROL_HEADERS] = *extra;
-    buffer_init(&text);
-    if (format(&text, body)) {
-        response.body = buffer_data(&text);
-        response.length = buffer_length(&text);
-    } else {
-        response.status = 503;
-        response.body = no_memory;
-        response.length = sizeof no_memory - 1;
+    if (text && buffer_append(text, "\n", 1) == 0) {
+        response.status = status;
+        response.body = buffer_data(text);
+        response.length = buffer_length(text);
     }
-    json_decref(body);
     http_connection_respond(connection, &response);
+}
+
+void control_reply_text(struct http_connection *connection, int status, struct buffer *text) {
+    respond(connection, status, text, NULL);
+}
+
+/* Steals `body`. */
+static void reply(struct http_connection *connection, int status, json_t *body,
+                  const struct http_header *extra) {
+    struct buffer text;
+
+    buffer_init(&text);
+    respond(connection, status, format(&text, body) == 0 ? &text : NULL, extra);
+    json_decref(body);
     buffer_clear(&text);
 }
 

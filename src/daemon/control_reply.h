@@ -5,6 +5,7 @@
 #ifndef BATON_DAEMON_CONTROL_REPLY_H
 #define BATON_DAEMON_CONTROL_REPLY_H
 
+#include "base/buffer.h"
 #include "daemon/control.h"
 #include "http/response.h"
 
@@ -15,6 +16,9 @@
 /* Answers with JSON. Steals `body`; NULL, which is what jansson gives when memory is out, becomes
  * 503. */
 void control_reply_json(struct http_connection *connection, int status, json_t *body);
+
+/* The same with a text of JSON that is the caller's; a newline is added. NULL becomes 503. */
+void control_reply_text(struct http_connection *connection, int status, struct buffer *text);
 
 /* Answers {"error": {"code", "message"}}. Bytes that are not printable are escaped. */
 void control_reply_error(struct http_connection *connection, int status, const char *code,

@@ -376,8 +376,7 @@ static bool find_process(const struct fleet *fleet, uint32_t pm_id, struct fleet
 static json_t *draw_process(void *owner, uint32_t pm_id) {
     struct fleet_process process;
 
-    return find_process(owner, pm_id, &process) ? process_json(process.record, process.slot, false)
-                                                : NULL;
+    return find_process(owner, pm_id, &process) ? process_json(process.record, process.slot) : NULL;
 }
 
 static json_t *draw_output(void *owner, uint32_t pm_id) {

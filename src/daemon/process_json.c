@@ -6,154 +6,158 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Steals; an object that has no memory for a field goes without it. */
-static void set(json_t *object, const char *name, json_t *value) {
-    json_object_set_new(object, name, value ? value : json_null());
-}
+/* What is written of one process. */
+struct drawn {
+    const struct record *record;
+    const struct settings *settings;
+    uint32_t slot;
+    uint32_t pm_id;
+    struct app_slot_status status;
+    enum process_detail detail;
+};
 
-static json_t *texts(const struct text_list *list) {
-    json_t *array = json_array();
-
+static void add_texts(struct json_text *text, const char *name, const struct text_list *list) {
+    json_text_open(text, name, '[');
     for (size_t i = 0; i < list->count; i++)
-        json_array_append_new(array, json_string(list->items[i]));
-    return array;
+        json_text_string(text, NULL, list->items[i]);
+    json_text_close(text, ']');
 }
 
-static void add_variables(json_t *object, const struct text_list *list) {
+/* Without those that are in `others`, too, which is NULL or goes before. */
+static void add_variables(struct json_text *text, const struct text_list *list,
+                          const struct text_list *others) {
     for (size_t i = 0; i < list->count; i++) {
-        const char *text = list->items[i];
-        const char *equals = strchr(text, '=');
+        const char *equals = strchr(list->items[i], '=');
+        size_t length = equals ? (size_t)(equals - list->items[i]) : 0;
         char name[256];
 
-        if (!equals || (size_t)(equals - text) >= sizeof name)
+        if (!equals || length >= sizeof name)
             continue;
-        memcpy(name, text, (size_t)(equals - text));
-        name[equals - text] = '\0';
-        json_object_set_new(object, name, json_string(equals + 1));
+        memcpy(name, list->items[i], length);
+        name[length] = '\0';
+        if (!others || !text_list_variable(others, name))
+            json_text_string(text, name, equals + 1);
     }
 }
 
-static json_t *environment_of(const struct settings *settings) {
-    json_t *object = json_object();
-
-    add_variables(object, &settings->environment);
-    add_variables(object, &settings->env);
-    return object;
+static void add_environment(struct json_text *text, const struct settings *settings) {
+    json_text_open(text, "env", '{');
+    add_variables(text, &settings->environment, &settings->env);
+    add_variables(text, &settings->env, NULL);
+    json_text_close(text, '}');
 }
 
-static void set_path(json_t *object, const char *name, const struct record *record, uint32_t slot,
+static void add_path(struct json_text *text, const char *name, const struct drawn *drawn,
                      enum app_log_kind kind) {
     char path[PATH_MAX];
 
-    record_log_path(record, slot, kind, path);
-    set(object, name, path[0] ? json_string(path) : NULL);
+    record_log_path(drawn->record, drawn->slot, kind, path);
+    json_text_string(text, name, path[0] ? path : NULL);
 }
 
-static void add_settings(json_t *object, const struct settings *settings) {
-    bool fork = settings->intercept == SETTINGS_INTERCEPT_NONE;
+static void add_pid_path(struct json_text *text, const struct drawn *drawn) {
+    const char *given = drawn->settings->pid_file;
+    char path[HOME_FILE_MAX];
 
-    set(object, "name", json_string(settings->name));
-    set(object, "namespace", json_string(settings->namespace));
-    set(object, "exec_mode", json_string(fork ? "fork_mode" : "cluster_mode"));
-    set(object, "instances", json_integer(settings->instances));
-    set(object, "pm_exec_path", json_string(settings->script));
-    set(object, "pm_cwd", settings->cwd ? json_string(settings->cwd) : NULL);
-    set(object, "args", texts(&settings->args));
-    set(object, "node_args", texts(&settings->interpreter_args));
-    set(object, "exec_interpreter", json_string(settings->interpreter_name));
-    set(object, "watch",
-        settings->watch_paths.count > 0 ? texts(&settings->watch_paths)
-                                        : json_boolean(settings->watch));
-    set(object, "autorestart", json_boolean(settings->autorestart));
-    set(object, "merge_logs", json_boolean(settings->merge_logs));
-    set(object, "treekill", json_boolean(settings->treekill));
-    set(object, "vizion", json_true());
-    set(object, "pmx", json_true());
-    set(object, "automation", json_true());
+    if (given || home_pid_path(drawn->record->options.home, drawn->settings->name, drawn->pm_id,
+                               path, sizeof path) == 0)
+        json_text_string(text, "pm_pid_path", given ? given : path);
 }
 
-static json_t *health_of(const struct settings_health *health) {
-    return json_pack("{s:s, s:o, s:I, s:I, s:I}", "path", health->path, "port",
-                     health->port ? json_integer(health->port) : json_null(), "interval_ms",
-                     (json_int_t)health->interval_ms, "timeout_ms", (json_int_t)health->timeout_ms,
-                     "failures", (json_int_t)health->failures);
+static void add_paths(struct json_text *text, const struct drawn *drawn) {
+    add_path(text, "pm_out_log_path", drawn, APP_LOG_OUT);
+    add_path(text, "pm_err_log_path", drawn, APP_LOG_ERROR);
+    add_path(text, "pm_log_path", drawn, APP_LOG_COMBINED);
+    add_pid_path(text, drawn);
+}
+
+static void add_settings(struct json_text *text, const struct settings *settings) {
+    json_text_string(text, "name", settings->name);
+    json_text_integer(text, "instances", settings->instances);
+    json_text_string(text, "pm_exec_path", settings->script);
+    json_text_string(text, "pm_cwd", settings->cwd);
+    add_texts(text, "args", &settings->args);
+    add_texts(text, "node_args", &settings->interpreter_args);
+    json_text_string(text, "exec_interpreter", settings->interpreter_name);
+    json_text_boolean(text, "autorestart", settings->autorestart);
+    json_text_boolean(text, "merge_logs", settings->merge_logs);
+    json_text_boolean(text, "treekill", settings->treekill);
+    json_text_boolean(text, "vizion", true);
+    json_text_boolean(text, "pmx", true);
+    json_text_boolean(text, "automation", true);
 }
 
 /* What only some apps have. */
-static void add_rules(json_t *object, const struct settings *settings) {
+static void add_rules(struct json_text *text, const struct settings *settings) {
+    const struct settings_health *health = &settings->health;
+
     if (settings->cron_restart)
-        set(object, "cron_restart", json_string(settings->cron_restart));
+        json_text_string(text, "cron_restart", settings->cron_restart);
     if (settings->max_memory > 0)
-        set(object, "max_memory_restart", json_integer((json_int_t)settings->max_memory));
-    if (settings->health.path)
-        set(object, "health", health_of(&settings->health));
+        json_text_integer(text, "max_memory_restart", (int64_t)settings->max_memory);
+    if (!health->path)
+        return;
+    json_text_open(text, "health", '{');
+    json_text_string(text, "path", health->path);
+    if (health->port)
+        json_text_integer(text, "port", health->port);
+    else
+        json_text_null(text, "port");
+    json_text_integer(text, "interval_ms", (int64_t)health->interval_ms);
+    json_text_integer(text, "timeout_ms", (int64_t)health->timeout_ms);
+    json_text_integer(text, "failures", (int64_t)health->failures);
+    json_text_close(text, '}');
 }
 
-static const char *health_state(const struct health_check *check) {
-    if (check->health.unhealthy)
-        return "unhealthy";
-    if (check->count == 0)
-        return "unknown";
-    return check->health.failed > 0 ? "failing" : "healthy";
+static void add_more(struct json_text *text, const struct drawn *drawn) {
+    add_settings(text, drawn->settings);
+    add_rules(text, drawn->settings);
+    if (drawn->detail == PROCESS_WHOLE)
+        add_environment(text, drawn->settings);
+    json_text_string(text, "unique_id", drawn->record->processes[drawn->slot].unique_id);
+    json_text_integer(text, "pm_id", drawn->pm_id);
+    json_text_integer(text, drawn->settings->instance_var, drawn->slot);
+    json_text_integer(text, "unstable_restarts", drawn->status.unstable_restarts);
+    json_text_integer(text, "created_at", drawn->status.created_ms);
+    json_text_integer(text, "exit_code", drawn->status.exit_code);
+    add_paths(text, drawn);
 }
 
-/* What the checks of its worker, and of the one before, have said. */
-static json_t *draw_health(const struct record_process *process) {
-    const struct health_check *check = process->check;
-    json_t *object = json_object();
+static void add_pm2(struct json_text *text, const struct drawn *drawn) {
+    const struct settings *settings = drawn->settings;
+    bool fork = settings->intercept == SETTINGS_INTERCEPT_NONE;
 
-    set(object, "state", json_string(check ? health_state(check) : "unknown"));
-    set(object, "checks", json_integer(check ? (json_int_t)check->count : 0));
-    set(object, "failed", json_integer(check ? check->health.failed : 0));
-    set(object, "last", check && check->count > 0 ? json_string(check->last.reason) : NULL);
-    set(object, "replaced", process->unhealthy[0] ? json_string(process->unhealthy) : NULL);
-    return object;
+    json_text_open(text, "pm2_env", '{');
+    if (drawn->detail != PROCESS_BRIEF)
+        add_more(text, drawn);
+    json_text_string(text, "namespace", settings->namespace);
+    json_text_string(text, "exec_mode", fork ? "fork_mode" : "cluster_mode");
+    if (settings->watch_paths.count > 0)
+        add_texts(text, "watch", &settings->watch_paths);
+    else
+        json_text_boolean(text, "watch", settings->watch);
+    json_text_string(text, "status", app_status_name(drawn->status.status));
+    json_text_integer(text, "restart_time", drawn->status.restart_time);
+    json_text_integer(text, "pm_uptime", drawn->status.up_ms);
+    json_text_string(text, "version", drawn->record->version ? drawn->record->version : "N/A");
+    json_text_string(text, "username", drawn->record->user);
+    json_text_close(text, '}');
 }
 
-static json_t *draw_environment(const struct record *record, uint32_t slot,
-                                const struct app_slot_status *status, bool environment) {
-    json_t *object = json_object();
-    char path[HOME_FILE_MAX];
-
-    add_settings(object, record->settings);
-    add_rules(object, record->settings);
-    if (environment)
-        set(object, "env", environment_of(record->settings));
-    set(object, "unique_id", json_string(record->processes[slot].unique_id));
-    set(object, "status", json_string(app_status_name(status->status)));
-    set(object, "pm_id", json_integer(record->processes[slot].pm_id));
-    set(object, record->settings->instance_var, json_integer(slot));
-    set(object, "restart_time", json_integer(status->restart_time));
-    set(object, "unstable_restarts", json_integer(status->unstable_restarts));
-    set(object, "created_at", json_integer(status->created_ms));
-    set(object, "pm_uptime", json_integer(status->up_ms));
-    set(object, "exit_code", json_integer(status->exit_code));
-    set(object, "version", json_string(record->version ? record->version : "N/A"));
-    set(object, "username", json_string(record->user));
-    set_path(object, "pm_out_log_path", record, slot, APP_LOG_OUT);
-    set_path(object, "pm_err_log_path", record, slot, APP_LOG_ERROR);
-    set_path(object, "pm_log_path", record, slot, APP_LOG_COMBINED);
-    if (record->settings->pid_file)
-        set(object, "pm_pid_path", json_string(record->settings->pid_file));
-    else if (home_pid_path(record->options.home, record->settings->name,
-                           record->processes[slot].pm_id, path, sizeof path) == 0)
-        set(object, "pm_pid_path", json_string(path));
-    return object;
-}
-
-static json_t *draw_listeners(const struct app *app) {
-    json_t *array = json_array();
-
+static void add_listeners(struct json_text *text, const struct app *app) {
+    json_text_open(text, "listeners", '[');
     LIST_EACH(node, following, &app->listeners.listeners) {
         const struct listener *listener = LIST_ENTRY(node, struct listener, in_set);
         char address[ADDRESS_TEXT_MAX];
 
         listener_describe(listener, address);
-        json_array_append_new(array, json_pack("{s:s, s:I, s:I}", "address", address, "accepted",
-                                               (json_int_t)listener->accepted_total, "waiting",
-                                               (json_int_t)listener->dispatcher.waiting_count));
+        json_text_open(text, NULL, '{');
+        json_text_string(text, "address", address);
+        json_text_integer(text, "accepted", (int64_t)listener->accepted_total);
+        json_text_integer(text, "waiting", (int64_t)listener->dispatcher.waiting_count);
+        json_text_close(text, '}');
     }
-    return array;
+    json_text_close(text, ']');
 }
 
 static const char *kind_of(const struct settings *settings) {
@@ -177,39 +181,102 @@ static const char *kind_of(const struct settings *settings) {
     return "none";
 }
 
-static json_t *draw_own(const struct record *record, uint32_t slot,
-                        const struct app_slot_status *status) {
-    const struct child_counts *counts = &status->counts;
-    json_t *object = json_pack(
-        "{s:s, s:I, s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "app", record->settings->name,
-        "slot", (json_int_t)slot, "kind", kind_of(record->settings), "policy",
-        record->settings->policy, "window", (json_int_t)record->settings->window, "handed",
-        (json_int_t)counts->handed, "acknowledged", (json_int_t)counts->acknowledged, "refused",
-        (json_int_t)counts->refused, "returned", (json_int_t)counts->returned, "waiting",
-        (json_int_t)counts->waiting, "stuck", (json_int_t)status->stuck);
-
-    set(object, "open", counts->open >= 0 ? json_integer(counts->open) : NULL);
-    set(object, "reason", status->reason[0] ? json_string(status->reason) : NULL);
-    set(object, "exit_signal", status->ended ? json_integer(status->exit_signal) : NULL);
-    set(object, "max_log_size", json_integer((json_int_t)record->settings->max_log_size));
-    set(object, "log_keep", json_integer(record->settings->log_keep));
-    set(object, "listeners", draw_listeners(record->app));
-    if (record->settings->health.path)
-        set(object, "health", draw_health(&record->processes[slot]));
-    return object;
+static const char *health_state(const struct health_check *check) {
+    if (check->health.unhealthy)
+        return "unhealthy";
+    if (check->count == 0)
+        return "unknown";
+    return check->health.failed > 0 ? "failing" : "healthy";
 }
 
-json_t *process_json(const struct record *record, uint32_t slot, bool environment) {
-    struct app_slot_status status;
-    uint32_t pm_id;
+/* What the checks of its worker, and of the one before, have said. */
+static void add_health(struct json_text *text, const struct record_process *process) {
+    const struct health_check *check = process->check;
 
-    if (!record_pm_id(record, slot, &pm_id) || app_slot_status(record->app, slot, &status) < 0)
-        return NULL;
-    return json_pack("{s:i, s:s, s:I, s:{s:I, s:f}, s:o, s:o}", "pid", (int)status.pid, "name",
-                     record->settings->name, "pm_id", (json_int_t)pm_id, "monit", "memory",
-                     (json_int_t)status.memory, "cpu", status.cpu_percent, "pm2_env",
-                     draw_environment(record, slot, &status, environment), "baton",
-                     draw_own(record, slot, &status));
+    json_text_open(text, "health", '{');
+    json_text_string(text, "state", check ? health_state(check) : "unknown");
+    json_text_integer(text, "checks", check ? (int64_t)check->count : 0);
+    json_text_integer(text, "failed", check ? check->health.failed : 0);
+    json_text_string(text, "last", check && check->count > 0 ? check->last.reason : NULL);
+    json_text_string(text, "replaced", process->unhealthy[0] ? process->unhealthy : NULL);
+    json_text_close(text, '}');
+}
+
+static void add_own_more(struct json_text *text, const struct drawn *drawn) {
+    const struct child_counts *counts = &drawn->status.counts;
+
+    json_text_string(text, "app", drawn->settings->name);
+    json_text_string(text, "kind", kind_of(drawn->settings));
+    json_text_string(text, "policy", drawn->settings->policy);
+    json_text_integer(text, "window", drawn->settings->window);
+    json_text_integer(text, "handed", (int64_t)counts->handed);
+    json_text_integer(text, "acknowledged", (int64_t)counts->acknowledged);
+    json_text_integer(text, "refused", (int64_t)counts->refused);
+    json_text_integer(text, "returned", (int64_t)counts->returned);
+    json_text_integer(text, "stuck", (int64_t)drawn->status.stuck);
+    json_text_string(text, "reason", drawn->status.reason[0] ? drawn->status.reason : NULL);
+    if (drawn->status.ended)
+        json_text_integer(text, "exit_signal", drawn->status.exit_signal);
+    else
+        json_text_null(text, "exit_signal");
+    json_text_integer(text, "max_log_size", (int64_t)drawn->settings->max_log_size);
+    json_text_integer(text, "log_keep", drawn->settings->log_keep);
+    add_listeners(text, drawn->record->app);
+    if (drawn->settings->health.path)
+        add_health(text, &drawn->record->processes[drawn->slot]);
+}
+
+static void add_own(struct json_text *text, const struct drawn *drawn) {
+    const struct child_counts *counts = &drawn->status.counts;
+
+    json_text_open(text, "baton", '{');
+    if (drawn->detail != PROCESS_BRIEF)
+        add_own_more(text, drawn);
+    json_text_integer(text, "slot", drawn->slot);
+    json_text_integer(text, "waiting", (int64_t)counts->waiting);
+    if (counts->open >= 0)
+        json_text_integer(text, "open", (int64_t)counts->open);
+    else
+        json_text_null(text, "open");
+    json_text_close(text, '}');
+}
+
+static void add_process(struct json_text *text, const struct drawn *drawn) {
+    json_text_open(text, NULL, '{');
+    json_text_integer(text, "pid", drawn->status.pid);
+    json_text_string(text, "name", drawn->settings->name);
+    json_text_integer(text, "pm_id", drawn->pm_id);
+    json_text_open(text, "monit", '{');
+    json_text_integer(text, "memory", (int64_t)drawn->status.memory);
+    json_text_hundredths(text, "cpu", drawn->status.cpu_percent);
+    json_text_close(text, '}');
+    add_pm2(text, drawn);
+    add_own(text, drawn);
+    json_text_close(text, '}');
+}
+
+void process_json_write(struct json_text *text, const struct record *record, uint32_t slot,
+                        enum process_detail detail) {
+    struct drawn drawn = {
+        .record = record, .settings = record->settings, .slot = slot, .detail = detail};
+
+    if (record_pm_id(record, slot, &drawn.pm_id) &&
+        app_slot_status(record->app, slot, &drawn.status) == 0)
+        add_process(text, &drawn);
+}
+
+json_t *process_json(const struct record *record, uint32_t slot) {
+    struct buffer out;
+    struct json_text text;
+    json_t *process = NULL;
+
+    buffer_init(&out);
+    json_text_init(&text, &out);
+    process_json_write(&text, record, slot, PROCESS_USUAL);
+    if (json_text_result(&text) == 0 && buffer_length(&out) > 0)
+        process = json_loadb(buffer_data(&out), buffer_length(&out), 0, NULL);
+    buffer_clear(&out);
+    return process;
 }
 
 json_t *process_json_output(const struct record *record, uint32_t slot, pid_t pid) {

@@ -97,28 +97,39 @@ bool daemon_select(struct daemon *daemon, struct control_request *request, bool 
     return good;
 }
 
+static bool asks_for(const struct control_request *request, const char *name, const char *value) {
+    char given[8];
+
+    return control_query(request, name, 0, given, sizeof given) && strcmp(given, value) == 0;
+}
+
+/* Over TCP nobody is shown an environment, which may hold secrets. */
+static enum process_detail read_detail(const struct control_request *request) {
+    if (asks_for(request, "brief", "1"))
+        return PROCESS_BRIEF;
+    return request->is_tcp || asks_for(request, "env", "0") ? PROCESS_USUAL : PROCESS_WHOLE;
+}
+
 static void on_processes(void *owner, struct control_request *request) {
     struct daemon *daemon = owner;
+    enum process_detail detail = read_detail(request);
     struct fleet_selection selection;
-    json_t *processes;
-    char value[8];
-    bool environment =
-        !request->is_tcp &&
-        (!control_query(request, "env", 0, value, sizeof value) || strcmp(value, "0") != 0);
+    struct json_text text;
+    struct buffer out;
 
     if (!daemon_select(daemon, request, true, &selection))
         return;
     host_sample_now(&daemon->host);
-    processes = json_array();
-    for (size_t i = 0; i < selection.count; i++) {
-        json_t *process =
-            process_json(selection.processes[i].record, selection.processes[i].slot, environment);
-
-        if (process)
-            json_array_append_new(processes, process);
-    }
+    buffer_init(&out);
+    json_text_init(&text, &out);
+    json_text_open(&text, NULL, '[');
+    for (size_t i = 0; i < selection.count; i++)
+        process_json_write(&text, selection.processes[i].record, selection.processes[i].slot,
+                           detail);
+    json_text_close(&text, ']');
     fleet_selection_clear(&selection);
-    control_reply_json(request->connection, 200, processes);
+    control_reply_text(request->connection, 200, json_text_result(&text) == 0 ? &out : NULL);
+    buffer_clear(&out);
 }
 
 const struct control_route daemon_routes[] = {
