@@ -8,7 +8,7 @@
  *     dump.json           what `save` wrote, and dump.json.bak (state_file.h)
  *     state.json          the same, saved on each change, and state.json.bak
  *     logs/, pids/        of the apps
- *     workers/            a record of each living worker (survivors.h)
+ *     workers/            a note of each living worker (worker_note.h)
  */
 #ifndef BATON_DAEMON_HOME_H
 #define BATON_DAEMON_HOME_H

@@ -157,6 +157,7 @@ static void close_files(struct host *host) {
 static void close_reaper_if_done(struct host *host) {
     if (!host->closing || host->workers > 0)
         return;
+    host_sweep_groups(host);
     close_files(host);
     reaper_close(&host->reaper, on_handle_closed);
 }

@@ -10,7 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define BLOCK 4096
+#define BLOCK   4096
+#define EXITING 0x4u /* PF_EXITING among the flags of proc(5), /proc/PID/stat */
 
 /* What of an environment is read so far. */
 struct search {
@@ -78,16 +79,39 @@ static bool is_left_behind(const struct orphans_of *whose, pid_t pid) {
            (whose->grouped && cgroup_has(pid, whose->token)) || has_token(pid, whose->token);
 }
 
+/* One that is just ending has no environment any more, and may still have children, which are not
+ * ours yet. */
+static bool is_ending(pid_t pid) {
+    char path[64];
+    char line[512];
+    const char *rest;
+    unsigned flags;
+    char state;
+    size_t length;
+    FILE *file;
+
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    file = fopen(path, "re");
+    if (!file)
+        return false;
+    length = fread(line, 1, sizeof line - 1, file);
+    fclose(file);
+    line[length] = '\0';
+    rest = strrchr(line, ')'); /* the program's name may hold anything */
+    return rest && sscanf(rest + 1, " %c %*d %*d %*d %*d %*d %u", &state, &flags) == 2 &&
+           (flags & EXITING) != 0;
+}
+
 /* Its number is nobody else's before we reap it. */
 static size_t visit(const struct orphans_of *whose, pid_t pid, int number) {
     if (!is_left_behind(whose, pid))
-        return 0;
+        return !whose->is_worker(whose->owner, pid) && is_ending(pid);
     if (number != 0)
         kill(getpgid(pid) == pid ? -pid : pid, number);
     return 1;
 }
 
-size_t orphans_signal(const struct orphans_of *whose, int number) {
+static size_t visit_children(const struct orphans_of *whose, int number) {
     char path[64];
     char block[BLOCK];
     size_t count = 0;
@@ -111,4 +135,11 @@ size_t orphans_signal(const struct orphans_of *whose, int number) {
     if (file >= 0)
         close(file);
     return count;
+}
+
+/* The list may lack a child when another one ends while it is read (proc(5)). */
+size_t orphans_signal(const struct orphans_of *whose, int number) {
+    size_t count = visit_children(whose, number);
+
+    return count > 0 ? count : visit_children(whose, number);
 }

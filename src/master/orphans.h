@@ -25,8 +25,9 @@ struct orphans_of {
 };
 
 /* Sends the signal to each, and to the group that it leads; 0: to none. How many there are of which
- * we know; those in the worker's own group are not looked at. Where the kernel does not list
- * children (CONFIG_PROC_CHILDREN) none is found. */
+ * we know, and children of ours that are ending, of which we do not know whose they were; those in
+ * the worker's own group are not looked at. Where the kernel does not list children
+ * (CONFIG_PROC_CHILDREN) none is found. */
 size_t orphans_signal(const struct orphans_of *whose, int number);
 
 /* The token that a process has in the environment that it was started with: false when it has none,

@@ -1,89 +1,23 @@
-"""Everything that a worker has started ends with it, however it went away; and what becomes of the
-workers when it is the daemon that dies."""
+"""Everything that a worker has started ends with it, however it went away."""
 import os
 import pathlib
 import shutil
-import signal
 import subprocess
-import time
 
 import pytest
 
 from support import procfs
-from support.clients import ask_more, get, open_socket, read_reply, request_bytes
+from support.background import PYTHON, app, background, gone, kill_daemon, start  # noqa: F401
+from support.clients import get
 from support.daemon import kill
 from support.ports import free_port
 from support.primary import APPS
 from support.wait import until
 
-# Both serve at PORT, /sleep answers after a second, and start what ARGS say at first.
-PYTHON = """
-import http.server, os, subprocess, sys, time
-if sys.argv[1:]:
-    subprocess.Popen(sys.argv[1:], stdin=subprocess.DEVNULL)
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        time.sleep(1 if "sleep" in self.path else 0)
-        body = b'{"pid": %d}' % os.getpid()
-        self.send_response(200)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *words):
-        print("asked", flush=True)
-http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
-"""
-NODE = """
-if (process.argv.length > 2)
-  require('child_process').spawn(process.argv[2], process.argv.slice(3),
-                                 { stdio: 'ignore', detached: true });
-require('http').createServer((request, response) => {
-  console.log('asked');
-  setTimeout(() => response.end(JSON.stringify({ pid: process.pid })),
-             request.url.includes('sleep') ? 1000 : 0);
-}).listen(process.env.PORT);
-"""
-
 
 @pytest.fixture
 def port():
     return free_port()
-
-
-@pytest.fixture(params=["python", "node"])
-def app(request, home):
-    """The file's name."""
-    name, text = {"python": ("app.py", PYTHON), "node": ("app.js", NODE)}[request.param]
-    home.write(name, text)
-    shutil.copy(APPS / "background.py", home.work)
-    return name
-
-
-def background(home):
-    """The processes that have put themselves in the background: who led their session is gone."""
-    sessions = {pid: procfs.session(pid) for pid in home.leftovers()}
-    return [pid for pid, session in sessions.items() if session and not procfs.alive(session)]
-
-
-def command_line(pid):
-    try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:
-            return file.read()
-    except OSError:
-        return b""
-
-
-def start(home, app, port, *flags, count=2, deaf=False):
-    """As many workers, each with a process in the background."""
-    home.start(app, "-n", "a", "-i", count, "--kill-timeout", "400", *flags, "--",
-               "python3", "background.py", *(["deaf"] if deaf else []), port=port)
-    until(lambda: len(background(home)) == count, 10, lambda: home.leftovers())
-    return background(home)
-
-
-def gone(pids):
-    until(lambda: not any(map(procfs.alive, pids)), 15, lambda: pids)
 
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["hears", "deaf"])
@@ -155,136 +89,6 @@ def test_another_daemon_that_a_worker_started_is_nobodys(home, port):
     home.cli("delete", "a").ok()
     assert procfs.alive(its_daemon())
     home.cli("kill", env={home.variable: str(other)}).ok()
-
-
-# The daemon dies.
-
-def kill_daemon(home):
-    pid = home.signal_daemon(signal.SIGKILL)
-    until(lambda: not procfs.alive(pid), 5, "its end")
-
-
-def is_as_new(home, count=2):
-    """The daemon and its workers, and nothing of before."""
-    expected = {home.daemon_pid(), *home.pids("a")}
-    until(lambda: set(home.leftovers()) - set(background(home)) == expected and
-          len(background(home)) == count, 20, lambda: (home.leftovers(), expected))
-
-
-@pytest.mark.parametrize("deaf", [False, True], ids=["hears", "deaf"])
-def test_the_next_daemon_ends_what_is_in_the_background(home, app, port, deaf):
-    before = start(home, app, port, deaf=deaf)
-    kill_daemon(home)
-    assert all(map(procfs.alive, before))
-    home.begin()
-    home.wait_status("a", "online", 2)
-    gone(before)
-    is_as_new(home)
-    assert not os.listdir(home.path / "workers") or len(os.listdir(home.path / "workers")) == 2
-
-
-def test_the_next_daemon_ends_what_a_dead_worker_left(home, app, port):
-    """The worker dies when nobody is there to end what it started."""
-    before = start(home, app, port)
-    workers = home.pids("a")
-    kill_daemon(home)
-    for pid in workers:
-        kill(pid)
-    assert all(map(procfs.alive, before))
-    home.begin()
-    home.wait_status("a", "online", 2)
-    gone(before)
-
-
-@pytest.mark.parametrize("flags", [[], ["--intercept", "seccomp"]], ids=["usual", "seccomp"])
-def test_connected_clients_are_served_on(home, app, port, flags):
-    if flags and app == "app.js":
-        pytest.skip("seccomp is for other programs")
-    home.start(app, "-n", "a", "-i", "2", *flags, port=port)
-    kept = [open_socket(port) for _ in range(8)]
-    assert {ask_more(client, "/").outcome for client in kept} == {"ok"}
-    running = open_socket(port)
-    running.sendall(request_bytes("/sleep"))
-    assert get(port).outcome == "ok"
-    kill_daemon(home)
-    assert read_reply(running).outcome == "ok"
-    assert {ask_more(client, "/").outcome for client in kept} == {"ok"}
-    for client in [*kept, running]:
-        client.close()
-    home.begin()
-    is_as_new(home, 0)
-
-
-def test_they_are_not_ended_before_the_others_serve(home, port):
-    """Each takes two seconds to listen, and those of before answer meanwhile."""
-    home.write("app.py", PYTHON.replace("class Handler", "time.sleep(2)\nclass Handler", 1))
-    home.start("app.py", "-n", "a", "-i", "1", port=port)
-    client = open_socket(port)
-    assert ask_more(client, "/").outcome == "ok"
-    before = home.pids("a")
-    kill_daemon(home)
-    home.begin()
-    while home.process("a").status != "online":
-        assert ask_more(client, "/").outcome == "ok"
-        time.sleep(0.05)
-    gone(before)
-
-
-def test_a_worker_that_drains_is_found_too(home, port):
-    """It has been replaced, and still answers somebody when the daemon dies."""
-    home.start("graceful.js", "-n", "a", "-i", "1", port=port)
-    (old,) = home.pids("a")
-    client = open_socket(port)
-    client.sendall(request_bytes("/sleep/60000"))
-    assert get(port).outcome == "ok"
-    home.start_aside("reload", "a")
-    until(lambda: home.pids("a") not in ([old], [0]), 10, lambda: home.jlist())
-    assert procfs.alive(old)
-    kill_daemon(home)
-    home.begin()
-    home.wait_status("a", "online", 1)
-    gone([old])
-
-
-def test_who_cannot_print_can_still_end_in_order(home, port):
-    """Nobody reads its output after the daemon's death until the next one does."""
-    home.write("app.js", """
-process.on('SIGINT', () => {
-  console.log('x'.repeat(300000));
-  require('fs').writeFileSync('ended', '');
-  process.exit();
-});
-require('http').createServer((q, r) => r.end('{}')).listen(process.env.PORT);""")
-    home.start("app.js", "-n", "a", "-i", "1", "--kill-timeout", "10000", port=port)
-    before = home.pids("a")
-    kill_daemon(home)
-    home.begin()
-    gone(before)
-    assert (home.work / "ended").exists()
-
-
-def test_a_daemon_that_dies_while_it_starts_a_worker(home):
-    """The worker is known although nobody lived to note it."""
-    if subprocess.run(["strace", "-o", "/dev/null", "true"], check=False).returncode:
-        pytest.skip("strace may not trace here")
-    home.write("app.py", "import time\ntime.sleep(1000)\n")
-    home.begin()
-    daemon = home.daemon_pid()
-    tracer = subprocess.Popen(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-p", str(daemon), "-e", "trace=setsid",
-         "-e", "inject=setsid:delay_enter=1000000"], stderr=subprocess.PIPE)
-    until(lambda: procfs.tracer(daemon) != 0, 10, "strace at work")
-    starting = home.start_aside("start", "app.py", "-n", "a", "--interpreter", "python3")
-    until(lambda: procfs.children(daemon), 10, "a child")
-    (child,) = procfs.children(daemon)
-    os.kill(daemon, signal.SIGKILL)
-    until(lambda: not procfs.alive(daemon), 5, "its end")
-    starting.communicate(timeout=20)
-    until(lambda: b"app.py" in command_line(child), 10, "the worker's program")
-    tracer.terminate()
-    tracer.wait()
-    home.begin()
-    gone([child])
 
 
 def test_numbers_belong_to_slots(home, port):

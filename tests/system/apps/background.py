@@ -1,5 +1,5 @@
 """Puts itself in the background, as daemons do: two forks and a session of its own in between. Then
-it sleeps; told `deaf`, it does not hear any signal but SIGKILL."""
+it takes the name `background` and sleeps; told `deaf`, it does not hear any signal but SIGKILL."""
 import os
 import signal
 import sys
@@ -13,4 +13,6 @@ if os.fork():
 os.setsid()
 if os.fork():
     sys.exit()
+with open("/proc/self/comm", "w", encoding="ascii") as name:
+    name.write("background")
 time.sleep(1000)
