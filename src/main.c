@@ -41,6 +41,8 @@ static int run_daemon(const struct cli_context *context, int argc, char **argv) 
         .background = daemon.background,
         .resurrect = daemon.resurrect,
         .api = daemon.api,
+        .until_down = daemon.until_down,
+        .fresh = daemon.fresh,
     };
 
     return verdict == CLI_GO ? daemon_run(&options) : verdict == CLI_WRONG;
@@ -48,7 +50,7 @@ static int run_daemon(const struct cli_context *context, int argc, char **argv) 
 
 static const struct cli_command command_run = {
     .name = "run",
-    .usage = "[OPTIONS] SCRIPT [-- ARGUMENTS]",
+    .usage = "[OPTIONS] SCRIPT|FILE [-- ARGUMENTS]",
     .summary = "run a program as several workers, in the foreground",
     .completes = CLI_COMPLETES_FILES,
     .fill_options = run_options,

@@ -6,6 +6,7 @@
 #include "cli/help.h"
 #include "cli/message.h"
 #include "cli/records.h"
+#include "config/process_file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -151,13 +152,20 @@ static bool is_one_of(const char *word, const char *one, const char *other, cons
 
 /* pm2-runtime FILE, and the longer pm2-runtime start FILE. */
 static int run_runtime(const struct cli_context *context, int argc, char **argv) {
-    const struct cli_command *run = cli_command_find(context->roles, "run");
     char name[] = "run";
     int skip = argc > 1 && is_one_of(argv[1], "start", "run", "restart") ? 1 : 0;
 
     argv += skip;
     argv[0] = name;
-    return run_command(context, run, argc - skip, argv);
+    return run_command(context, &command_foreground, argc - skip, argv);
+}
+
+/* `run FILE`: a process file may have several apps. */
+static bool names_file(int argc, char **argv) {
+    for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++)
+        if (process_file_is(argv[i]))
+            return true;
+    return false;
 }
 
 int cli_main(int argc, char **argv, const struct cli_command *const *roles) {
@@ -165,11 +173,11 @@ int cli_main(int argc, char **argv, const struct cli_command *const *roles) {
     const struct cli_command *command;
     int at;
 
-    if (argc < 2) {
+    if (argc < 2 && !context.dialect->runtime) {
         help_print_all(&context);
         return 1;
     }
-    if (is_one_of(argv[1], "-v", "-V", "--version")) {
+    if (argc > 1 && is_one_of(argv[1], "-v", "-V", "--version")) {
         puts(BATON_VERSION);
         return 0;
     }
@@ -187,6 +195,8 @@ int cli_main(int argc, char **argv, const struct cli_command *const *roles) {
         return complain(&context, argv[at]);
     if (context.dialect->pm2 && strcmp(command->name, "serve") == 0)
         command = &command_serve_app;
+    if (strcmp(command->name, "run") == 0 && names_file(argc - at, argv + at))
+        command = &command_foreground;
     move_to_front(argv, at);
     return run_command(&context, command, argc - 1, argv + 1);
 }

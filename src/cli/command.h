@@ -80,6 +80,8 @@ struct cli_daemon {
     bool background;
     bool resurrect;
     const char *api; /* where the API is served on TCP, too; NULL: nowhere */
+    bool until_down;
+    bool fresh;
 };
 enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, char **argv,
                                   struct cli_daemon *daemon);

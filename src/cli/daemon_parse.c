@@ -31,6 +31,18 @@ static int set_api(void *target, const char *value) {
     return 0;
 }
 
+static int set_fresh(void *target, const char *value) {
+    (void)value;
+    ((struct daemon_flags *)target)->daemon->fresh = true;
+    return 0;
+}
+
+static int set_until_down(void *target, const char *value) {
+    (void)value;
+    ((struct daemon_flags *)target)->daemon->until_down = true;
+    return 0;
+}
+
 static int set_ready_descriptor(void *target, const char *value) {
     int64_t number;
 
@@ -52,6 +64,10 @@ static const struct cli_option daemon_options[] = {
     {"resurrect", 0, NULL, NULL, "start what was saved", set_resurrect},
     {"api", 0, "ADDRESS", "a port, 127.0.0.1:PORT or [::1]:PORT",
      "serve the API there, too ($BATON_API)", set_api},
+    {"fresh", 0, NULL, NULL, "without the apps that ran before, and leaving none for the next",
+     set_fresh},
+    {"until-down", 0, NULL, NULL, "end, with 2, once every process is down for good",
+     set_until_down},
     {"ready-descriptor", 0, "N", "an open descriptor from 3 to 1023",
      "write \"ready\" there once it serves, or why it cannot", set_ready_descriptor},
     {"help", 'h', NULL, NULL, "this text", set_help},

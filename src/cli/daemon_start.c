@@ -60,7 +60,7 @@ static int prepare(posix_spawnattr_t *attributes, posix_spawn_file_actions_t *fi
     return error;
 }
 
-#define WORDS_MAX  5
+#define WORDS_MAX  7
 #define READY_WORD 3
 
 /* What starts it. */
@@ -70,18 +70,26 @@ struct command {
     char *argv[WORDS_MAX + 1];
 };
 
-static int find_command(const struct cli_dialect *dialect, bool background,
-                        struct command *command) {
-    const char *const words[WORDS_MAX] = {dialect->pm2 ? "pm2" : "baton", "daemon",
-                                          "--ready-descriptor", READY_DESCRIPTOR_TEXT,
-                                          "--background"};
+static int find_command(const struct cli_call *call, bool background, struct command *command) {
+    const struct cli_flags *flags = &call->flags;
+    const char *const words[] = {call->context->dialect->pm2 ? "pm2" : "baton",
+                                 "daemon",
+                                 "--ready-descriptor",
+                                 READY_DESCRIPTOR_TEXT,
+                                 background ? "--background" : NULL,
+                                 !background && flags->foreground ? "--fresh" : NULL,
+                                 !background && flags->until_down ? "--until-down" : NULL};
     size_t length = sizeof command->program;
+    size_t count = 0;
 
-    for (size_t i = 0; i < WORDS_MAX; i++) {
-        snprintf(command->words[i], sizeof command->words[i], "%s", words[i]);
-        command->argv[i] = command->words[i];
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (!words[i])
+            continue;
+        snprintf(command->words[count], sizeof command->words[count], "%s", words[i]);
+        command->argv[count] = command->words[count];
+        count++;
     }
-    command->argv[background ? WORDS_MAX : WORDS_MAX - 1] = NULL;
+    command->argv[count] = NULL;
     return uv_exepath(command->program, &length);
 }
 
@@ -170,7 +178,7 @@ static void leave_worker(void) {
 static int start(const struct cli_call *call, const char *home, bool background) {
     const struct cli_dialect *dialect = call->context->dialect;
     struct command command;
-    int error = find_command(dialect, background, &command);
+    int error = find_command(call, background, &command);
 
     setenv(dialect->home_variable, home, 1); /* absolute: the daemon changes its directory */
     if (background)

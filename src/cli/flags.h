@@ -17,6 +17,7 @@ struct cli_log_flags {
     uint32_t lines;
     bool lines_given;
     bool raw;
+    bool prefixed; /* not raw, where that is the usual way */
     bool json;
     bool only_err;
     bool only_out;
@@ -32,6 +33,9 @@ struct cli_flags {
     bool force;
     bool update_env;
     bool no_daemon;
+    bool stays;       /* --no-auto-exit */
+    bool foreground;  /* that daemon begins with no app, and leaves none */
+    bool until_down;  /* of the daemon that --no-daemon makes us */
     bool mini;        /* list -m */
     bool watch_list;  /* list --watch */
     bool single_page; /* serve --spa */

@@ -45,4 +45,8 @@ extern const struct cli_command command_version;
 /* `serve` under the name pm2: an app in the daemon. */
 extern const struct cli_command command_serve_app;
 
+/* `run` of a process file, and whatever pm2-runtime is given: apps of a daemon in the foreground.
+ */
+extern const struct cli_command command_foreground;
+
 #endif

@@ -13,6 +13,7 @@
 #include "cli/records.h"
 #include "config/process_file.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -136,14 +137,34 @@ static int start_words(struct cli_client *client, char **words, int count) {
     return code;
 }
 
-/* Beside the daemon that our parent has become: Ctrl-C is for it, and we end with it. When nothing
- * could be started it has nothing to do. */
-static void stay(struct cli_client *client, int code) {
+static bool has_processes(struct cli_client *client) {
+    json_t *processes;
+    bool some;
+
+    if (cli_client_processes(client, NULL, &processes) < 0)
+        return false;
+    some = json_array_size(processes) > 0;
+    json_decref(processes);
+    return some;
+}
+
+/* Beside the daemon that our parent has become: Ctrl-C is for it, and we end with it. */
+static void leave_signals(void) {
     signal(SIGINT, SIG_IGN);
+    signal(SIGTERM, SIG_IGN);
+}
+
+static void end_in_vain(struct cli_client *client) {
+    cli_action_post(client, "/v1/kill", json_pack("{s:i}", "code", 1), NULL);
+}
+
+/* When nothing could be started it has nothing to do. */
+static void stay(struct cli_client *client, int code) {
+    leave_signals();
     if (code == 0)
         cli_log_lines_follow_all(client);
     else
-        cli_action_post(client, "/v1/kill", json_object(), NULL);
+        end_in_vain(client);
 }
 
 static int run_start(struct cli_call *call) {
@@ -176,6 +197,100 @@ static const struct cli_option start_options[] = {
     {"no-daemon", 0, NULL, NULL, "the daemon stays in the foreground and ends with Ctrl-C",
      set_no_daemon},
     {NULL, 0, NULL, NULL, NULL, NULL},
+};
+
+static int set_formatted(void *target, const char *value) {
+    (void)value;
+    ((struct cli_flags *)target)->logs.prefixed = true;
+    return 0;
+}
+
+static int set_json(void *target, const char *value) {
+    (void)value;
+    ((struct cli_flags *)target)->logs.json = true;
+    return 0;
+}
+
+static int set_no_auto_exit(void *target, const char *value) {
+    (void)value;
+    ((struct cli_flags *)target)->stays = true;
+    return 0;
+}
+
+static int set_raw(void *target, const char *value) {
+    (void)value;
+    ((struct cli_flags *)target)->logs.prefixed = false;
+    return 0;
+}
+
+/* --- run of a process file, pm2-runtime --- */
+
+/* What crashes at once has printed before its start is over: so the start is begun when what is
+ * printed is listened to already. */
+static bool on_listening(void *owner) {
+    struct cli_call *call = owner;
+    char *file = call->words.count == 0 ? default_file(call) : NULL;
+    struct cli_client client;
+    int code = 1;
+
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
+        goto done;
+    if (file || call->words.count > 0)
+        code = file ? start_words(&client, &file, 1)
+                    : start_words(&client, call->words.words, call->words.count);
+    if (code != 0 && !has_processes(&client))
+        end_in_vain(&client);
+    cli_client_close(&client);
+done:
+    free(file);
+    return false; /* once */
+}
+
+/* A daemon in the foreground; what apps print is all that is on standard output, and the end of all
+ * of them is its end. */
+static int run_foreground(struct cli_call *call) {
+    struct cli_client_beside beside = {.on_readable = on_listening, .owner = call};
+    struct cli_flags *flags = &call->flags;
+    struct cli_log_lines lines;
+    struct cli_client client;
+    int ends[2];
+
+    flags->foreground = flags->silent = true;
+    flags->until_down = !flags->stays;
+    flags->logs.raw = !flags->logs.prefixed;
+    if (cli_client_open(&client, call, CLI_CLIENT_HERE) < 0)
+        return 1;
+    leave_signals();
+    cli_log_lines_init(&lines, call);
+    if (pipe2(ends, O_CLOEXEC) == 0) {
+        close(ends[1]); /* readable at once: its end is there */
+        beside.descriptor = ends[0];
+        cli_client_follow(&client, "/v1/events?logs=1", cli_log_lines_on_event, &lines, &beside);
+        close(ends[0]);
+    }
+    cli_client_close(&client);
+    return 0;
+}
+
+static const struct cli_option foreground_options[] = {
+    {"raw", 0, NULL, NULL, "what apps print, as it is (the usual way)", set_raw},
+    {"formatted", 0, NULL, NULL, "each line behind its app's number and name", set_formatted},
+    {"json", 0, NULL, NULL, "each line as a JSON object", set_json},
+    {"no-auto-exit", 0, NULL, NULL, "stay when every process is down", set_no_auto_exit},
+    {NULL, 0, NULL, NULL, NULL, NULL},
+};
+
+static const struct cli_option *const foreground_tables[] = {app_options, cli_file_options,
+                                                             foreground_options, NULL};
+
+const struct cli_command command_foreground = {
+    .name = "run",
+    .usage = "[OPTIONS] SCRIPT|COMMAND|FILE [-- ARGUMENTS]",
+    .summary = "run apps in the foreground; exits with 2 when all are down for good",
+    .options = foreground_tables,
+    .completes = CLI_COMPLETES_FILES,
+    .takes_program = true,
+    .run = run_foreground,
 };
 
 static const struct cli_option *const tables[] = {

@@ -537,11 +537,15 @@ static void on_killer_gone(void *owner) {
 
 void daemon_on_kill(void *owner, struct control_request *request) {
     struct daemon *daemon = owner;
+    json_int_t code;
 
     if (daemon->kill_answer) {
         control_reply_error(request->connection, 503, "shutting_down", "the daemon ends already");
         return;
     }
+    code = json_integer_value(json_object_get(request->body, "code"));
+    if (code > 0 && code < 256)
+        daemon->code = (int)code;
     daemon->kill_answer = control_answer_create(request, on_killer_gone, daemon);
     daemon_end(daemon, true);
 }

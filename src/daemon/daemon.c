@@ -19,6 +19,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define CODE_DOWN     2 /* as `run` has it */
+#define DOWN_DELAY_MS 2000
 #define SAVE_DELAY_MS 20
 #define TRIM_DELAY_MS 250
 #define LOG_SIZE_MAX  (10u * 1024 * 1024)
@@ -92,11 +94,31 @@ static void on_settled(uv_timer_t *timer) {
     malloc_trim(0);
 }
 
+static void on_down(uv_timer_t *timer) {
+    struct daemon *daemon = timer->data;
+
+    if (daemon->ending || !fleet_is_down(&daemon->fleet))
+        return;
+    log_error("every process is down for good");
+    daemon->code = CODE_DOWN;
+    daemon_end(daemon, true);
+}
+
+/* What is down for a moment may be on its way to another start. */
+static void watch_for_down(struct daemon *daemon) {
+    if (!fleet_is_down(&daemon->fleet))
+        uv_timer_stop(&daemon->down_timer);
+    else if (!uv_is_active((uv_handle_t *)&daemon->down_timer))
+        uv_timer_start(&daemon->down_timer, on_down, DOWN_DELAY_MS, 0);
+}
+
 static void on_changed(void *owner) {
     struct daemon *daemon = owner;
 
     if (daemon->ending)
         return;
+    if (daemon->options->until_down)
+        watch_for_down(daemon);
     uv_timer_start(&daemon->trim_timer, on_settled, TRIM_DELAY_MS, 0);
     if (!uv_is_active((uv_handle_t *)&daemon->save_timer))
         uv_timer_start(&daemon->save_timer, on_save_due, SAVE_DELAY_MS, 0);
@@ -155,6 +177,7 @@ static void on_host_closed(void *owner) {
     for (size_t i = 0; i < DAEMON_SIGNALS; i++)
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
     uv_close((uv_handle_t *)&daemon->save_timer, NULL);
+    uv_close((uv_handle_t *)&daemon->down_timer, NULL);
     uv_close((uv_handle_t *)&daemon->trim_timer, NULL);
 }
 
@@ -222,6 +245,8 @@ static int start_signals(struct daemon *daemon) {
         if (result == 0)
             result = uv_signal_start(&daemon->signals[i], on_signal, signal_numbers[i]);
     }
+    uv_timer_init(&daemon->loop, &daemon->down_timer);
+    daemon->down_timer.data = daemon;
     uv_timer_init(&daemon->loop, &daemon->save_timer);
     daemon->save_timer.data = daemon;
     uv_timer_init(&daemon->loop, &daemon->trim_timer);
@@ -451,7 +476,9 @@ static void run(struct daemon *daemon) {
     home_remove_pids(daemon->home);
     daemon->restoring = 1;
     end_survivors(daemon);
-    restore(daemon, HOME_STATE);
+    daemon->forgets = daemon->options->fresh;
+    if (!daemon->options->fresh)
+        restore(daemon, HOME_STATE);
     if (daemon->options->resurrect)
         restore(daemon, HOME_DUMP);
     on_restored(daemon);
@@ -505,5 +532,5 @@ int daemon_run(const struct daemon_options *options) {
         state_file_remove(path);
     if (home_file(options->home, HOME_LOCK, path, sizeof path) == 0)
         lock_release(&daemon.lock, path);
-    return 0;
+    return daemon.code;
 }

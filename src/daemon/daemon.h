@@ -17,10 +17,13 @@ struct daemon_options {
     bool background; /* nothing of the terminal is kept, and the daemon's log is its only word */
     const char
         *api; /* where the control API is served on TCP, too: "9700", "[::1]:9700"; NULL: not */
-    bool resurrect; /* start what is in the dump, too */
+    bool resurrect;  /* start what is in the dump, too */
+    bool fresh;      /* begin without what ran before, and leave nothing to begin with */
+    bool until_down; /* end, with 2, once every process is down for good */
 };
 
-/* The exit code: 0 after it was told to end, 1 when it could not begin. */
+/* The exit code: 0 after it was told to end, or what it was told to end with; 1 when it could not
+ * begin; 2 when it has ended because everything is down. */
 int daemon_run(const struct daemon_options *options);
 
 #endif

@@ -38,6 +38,8 @@ struct daemon {
     struct lock lock;
     struct state_saver saver;
     int ready_descriptor;  /* as in the options, until it was told */
+    uv_timer_t down_timer; /* until everything is believed to be down */
+    int code;              /* that it ends with */
     uv_timer_t save_timer; /* collects changes that come together */
     uv_timer_t trim_timer; /* until the memory is given back that changes took */
     struct log_file log;

@@ -256,6 +256,25 @@ int fleet_add(struct fleet *fleet, json_t *description, struct settings *setting
     return 0;
 }
 
+static bool is_down(const struct record *record) {
+    for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
+         slot = record_next(record, slot + 1)) {
+        struct app_slot_status status;
+
+        if (record->processes[slot].held || app_slot_status(record->app, slot, &status) < 0 ||
+            (status.status != APP_STOPPED && status.status != APP_ERRORED))
+            return false;
+    }
+    return true;
+}
+
+bool fleet_is_down(const struct fleet *fleet) {
+    LIST_EACH(node, following, &fleet->records)
+        if (!record_of(node)->closing && !is_down(record_of(node)))
+            return false;
+    return true;
+}
+
 /* --- selections --- */
 
 void fleet_selection_clear(struct fleet_selection *selection) {

@@ -70,6 +70,9 @@ struct record *fleet_find_program(const struct fleet *fleet, const char *name, c
 int fleet_add(struct fleet *fleet, json_t *description, struct settings *settings,
               struct record **ret_record, char error[SETTINGS_ERROR_MAX]);
 
+/* Whether no process runs, or is to be started by itself. */
+bool fleet_is_down(const struct fleet *fleet);
+
 /* --- selections --- */
 
 void fleet_selection_clear(struct fleet_selection *selection);

@@ -6,6 +6,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,4 +55,49 @@ char *package_version(const char *script) {
         *slash = '\0';
     }
     return NULL;
+}
+
+/* <prefix>/bin/node has <prefix>/include/node/node_version.h. */
+static FILE *open_node_header(const char *program) {
+    char *path = realpath(program, NULL);
+    char header[PATH_MAX];
+    FILE *file = NULL;
+
+    for (int level = 0; level < 2 && path; level++) {
+        char *slash = strrchr(path, '/');
+
+        if (slash)
+            *slash = '\0';
+    }
+    if (path && snprintf(header, sizeof header, "%s/include/node/node_version.h", path) <
+                    (int)sizeof header)
+        file = fopen(header, "re");
+    free(path);
+    return file;
+}
+
+char *package_node_version(const char *program) {
+    static const char *const parts[] = {"MAJOR", "MINOR", "PATCH"};
+    FILE *file = open_node_header(program);
+    int numbers[3] = {-1, -1, -1};
+    char line[256];
+    char *version;
+
+    if (!file)
+        return NULL;
+    while (fgets(line, sizeof line, file)) {
+        char word[16];
+        int number;
+
+        if (sscanf(line, "#define NODE_%15[A-Z]_VERSION %d", word, &number) != 2)
+            continue;
+        for (int i = 0; i < 3; i++)
+            if (strcmp(word, parts[i]) == 0)
+                numbers[i] = number;
+    }
+    fclose(file);
+    if (numbers[0] < 0 || numbers[1] < 0 || numbers[2] < 0 ||
+        asprintf(&version, "%d.%d.%d", numbers[0], numbers[1], numbers[2]) < 0)
+        return NULL;
+    return version;
 }

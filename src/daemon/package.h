@@ -6,4 +6,8 @@
  * NULL when there is none; the text is the caller's. Reads files. */
 char *package_version(const char *script);
 
+/* The version of a node program as its headers, which lie beside it, have it: "20.20.2"; NULL where
+ * there are none. The text is the caller's. Reads a file. */
+char *package_node_version(const char *program);
+
 #endif

@@ -117,6 +117,8 @@ static void add_more(struct json_text *text, const struct drawn *drawn) {
     json_text_string(text, "unique_id", drawn->record->processes[drawn->slot].unique_id);
     json_text_integer(text, "pm_id", drawn->pm_id);
     json_text_integer(text, drawn->settings->instance_var, drawn->slot);
+    if (drawn->record->node_version)
+        json_text_string(text, "node_version", drawn->record->node_version);
     json_text_integer(text, "unstable_restarts", drawn->status.unstable_restarts);
     json_text_integer(text, "created_at", drawn->status.created_ms);
     json_text_integer(text, "exit_code", drawn->status.exit_code);

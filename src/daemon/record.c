@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "config/attribute.h"
 #include "config/check.h"
+#include "config/program.h"
 #include "daemon/home.h"
 #include "daemon/package.h"
 #include "policy/policy.h"
@@ -402,8 +403,18 @@ static void destroy(struct record *record) {
     json_decref(record->description);
     settings_unref(record->settings);
     free(record->version);
+    free(record->node_version);
     free(record->processes);
     free(record);
+}
+
+static void learn_versions(struct record *record, const struct settings *settings) {
+    free(record->version);
+    free(record->node_version);
+    record->version = package_version(settings->script);
+    record->node_version = program_is_node(settings) && strcmp(settings->interpreter, "none") != 0
+                               ? package_node_version(settings->interpreter)
+                               : NULL;
 }
 
 static int create_app(struct record *record, char error[SETTINGS_ERROR_MAX]) {
@@ -430,7 +441,7 @@ int record_create(struct record **ret_record, const struct record_options *optio
     record->description = json_incref(description);
     record->settings = settings;
     list_init(&record->in_fleet);
-    record->version = package_version(settings->script);
+    learn_versions(record, settings);
     result = create_app(record, error);
     if (result < 0) {
         destroy(record);
@@ -517,10 +528,9 @@ int record_update(struct record *record, json_t *description, struct settings *s
     json_incref(description);
     json_decref(record->description);
     settings_unref(record->settings);
-    free(record->version);
     record->description = description;
     record->settings = settings;
-    record->version = package_version(settings->script);
+    learn_versions(record, settings);
     arm_cron(record);
     watch_anew(record);
     return 0;

@@ -66,6 +66,7 @@ struct record {
     json_t *description;       /* normalised; as it is saved */
     struct settings *settings; /* of workers to come */
     char *version;             /* of the nearest package.json, or NULL */
+    char *node_version;        /* of the node that runs it, where that is to be had, or NULL */
     char user[64];             /* whom its workers run as, for people */
     struct app *app;
     struct app_log log;

@@ -215,10 +215,12 @@ def filtered_environment(run):
 
 # Process files.
 
-APPS = [{"name": "api", "script": "idle.js", "instances": 2, "exec_mode": "cluster"},
-        {"name": "job", "script": "./surroundings.js", "args": ["a", "b"],
+# pm2 starts two at a time, so that the numbers of an app with several processes that comes first
+# have gaps.
+APPS = [{"name": "job", "script": "./surroundings.js", "args": ["a", "b"],
          "env": {"GREETING": "plain", "COUNTER": 7},
-         "env_production": {"GREETING": "production", "NODE_ENV": "production"}}]
+         "env_production": {"GREETING": "production", "NODE_ENV": "production"}},
+        {"name": "api", "script": "idle.js", "instances": 2, "exec_mode": "cluster"}]
 
 
 def start_file(run, name):
