@@ -128,12 +128,16 @@ static void on_process(void *owner, struct record *record, uint32_t slot) {
     daemon_announce_process(owner, record, slot);
 }
 
+static void on_removed(void *owner, struct record *record, uint32_t pm_id) {
+    daemon_announce_removed(owner, record, pm_id);
+}
+
 static void on_line(void *owner, struct record *record, const struct log_line *line) {
     daemon_announce_line(owner, record, line);
 }
 
 static const struct fleet_events fleet_events = {
-    .changed = on_changed, .process = on_process, .line = on_line};
+    .changed = on_changed, .process = on_process, .removed = on_removed, .line = on_line};
 
 /* The last of what ran before serves again, or will not: nobody needs the survivors any more. */
 static void on_restored(void *owner) {

@@ -90,6 +90,7 @@ void daemon_on_kill(void *owner, struct control_request *request);
 void daemon_on_events(void *owner, struct control_request *request);
 void daemon_on_logs(void *owner, struct control_request *request);
 void daemon_announce_process(struct daemon *daemon, struct record *record, uint32_t slot);
+void daemon_announce_removed(struct daemon *daemon, struct record *record, uint32_t pm_id);
 void daemon_announce_line(struct daemon *daemon, struct record *record,
                           const struct log_line *line);
 void daemon_end_followers(struct daemon *daemon);

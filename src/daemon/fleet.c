@@ -141,6 +141,7 @@ static bool is_empty(const struct fleet *fleet) {
 static void on_removed(void *owner, struct record *record, uint32_t pm_id, bool last) {
     struct fleet *fleet = owner;
 
+    fleet->events->removed(fleet->owner, record, pm_id);
     operation_gone(&fleet->operations, pm_id);
     renew_more_of_all(fleet);
     if (last)

@@ -21,6 +21,8 @@ struct fleet_events {
     /* What would be saved is another. */
     void (*changed)(void *owner);
     void (*process)(void *owner, struct record *record, uint32_t slot); /* status or worker */
+    /* It is forgotten. The record is, too, if it was its last. */
+    void (*removed)(void *owner, struct record *record, uint32_t pm_id);
     void (*line)(void *owner, struct record *record, const struct log_line *line);
 };
 

@@ -145,26 +145,42 @@ static bool wants(const struct follower *follower, const struct record *record, 
     return follower->target_count == 0;
 }
 
-void daemon_announce_process(struct daemon *daemon, struct record *record, uint32_t slot) {
-    struct app_slot_status status;
-    json_t *data = NULL;
-    uint32_t pm_id;
-
-    if (list_empty(&daemon->followers) || !record_pm_id(record, slot, &pm_id) ||
-        app_slot_status(record->app, slot, &status) < 0)
-        return;
+/* To everybody who wants it. Steals `data`; NULL: memory was out. */
+static void announce_process(struct daemon *daemon, const struct record *record, uint32_t pm_id,
+                             json_t *data) {
     LIST_EACH(node, following, &daemon->followers) {
         struct follower *follower = LIST_ENTRY(node, struct follower, node);
 
         if (!follower->processes || !wants(follower, record, pm_id))
             continue;
-        if (!data)
-            data = json_pack("{s:I, s:s, s:s, s:i}", "pm_id", (json_int_t)pm_id, "name",
-                             record->settings->name, "status", app_status_name(status.status),
-                             "pid", (int)status.pid);
-        event_stream_send(follower->stream, "process", data);
+        if (data)
+            event_stream_send(follower->stream, "process", data);
+        else
+            event_stream_lose(follower->stream);
     }
     json_decref(data);
+}
+
+static json_t *draw_change(const struct record *record, uint32_t pm_id, const char *status,
+                           int pid) {
+    return json_pack("{s:I, s:s, s:s, s:i}", "pm_id", (json_int_t)pm_id, "name",
+                     record->settings->name, "status", status, "pid", pid);
+}
+
+void daemon_announce_process(struct daemon *daemon, struct record *record, uint32_t slot) {
+    struct app_slot_status status;
+    uint32_t pm_id;
+
+    if (list_empty(&daemon->followers) || !record_pm_id(record, slot, &pm_id) ||
+        app_slot_status(record->app, slot, &status) < 0)
+        return;
+    announce_process(daemon, record, pm_id,
+                     draw_change(record, pm_id, app_status_name(status.status), (int)status.pid));
+}
+
+void daemon_announce_removed(struct daemon *daemon, struct record *record, uint32_t pm_id) {
+    if (!list_empty(&daemon->followers))
+        announce_process(daemon, record, pm_id, draw_change(record, pm_id, "deleted", 0));
 }
 
 static bool wants_line(const struct follower *follower, bool error) {

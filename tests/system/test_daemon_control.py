@@ -284,6 +284,38 @@ def test_events_tell_what_happens(daemon):
     events.close()
 
 
+def test_each_change_of_a_process_is_told_once(daemon):
+    """From its start until it is forgotten."""
+    daemon.write("one.js", IDLE)
+    events = Events(daemon, "/v1/events?target=one")
+    seen = []
+
+    def wait_for(status):
+        for name, data in events:
+            assert (name, data["name"]) == ("process", "one")
+            seen.append((data["status"], data["pid"]))
+            if data["status"] == status:
+                return
+
+    daemon.start("one.js", "-n", "one", "-i", "1")
+    wait_for("online")
+    first = daemon.pids("one")[0]
+    daemon.cli("restart", "one").ok()
+    wait_for("online")
+    second = daemon.pids("one")[0]
+    daemon.cli("reload", "one").ok()
+    wait_for("online")
+    third = daemon.pids("one")[0]
+    daemon.cli("stop", "one").ok()
+    wait_for("stopped")
+    daemon.cli("delete", "one").ok()
+    wait_for("deleted")
+    assert seen == [("launching", first), ("online", first), ("stopping", 0), ("launching", second),
+                    ("online", second), ("online", third), ("stopping", 0), ("stopped", 0),
+                    ("deleted", 0)]
+    events.close()
+
+
 def test_logs_are_events_too(daemon):
     daemon.write("talk.js", "require('net').createServer().listen(0); let n = 0;"
                             "setInterval(() => console.log(`line ${n++}`), 20)")
