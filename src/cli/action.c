@@ -5,6 +5,7 @@
 #include "cli/progress.h"
 #include "cli/terminal.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +22,24 @@ static void start_progress(const struct cli_call *call, struct progress *progres
     terminal_look(&terminal, STDERR_FILENO, call->flags.no_color);
     shown = terminal.style.terminal && !call->flags.silent;
     progress_init(progress, shown ? stderr : NULL, &terminal.style);
+}
+
+/* Who presses Ctrl-C shall not believe that it was called off. */
+static void on_interrupt(int number) {
+    static const char text[] = "\nWhat has begun goes on in the daemon.\n";
+
+    if (write(STDERR_FILENO, text, sizeof text - 1) < 0)
+        _exit(1);
+    raise(number); /* which ends us: SA_RESETHAND */
+}
+
+/* Only where a terminal is, and where it ends us anyway. */
+static void watch_interrupt(const struct cli_client *client, struct sigaction *before) {
+    struct sigaction action = {.sa_handler = on_interrupt, .sa_flags = (int)SA_RESETHAND};
+
+    sigaction(SIGINT, NULL, before);
+    if (before->sa_handler == SIG_DFL && !client->here && isatty(STDERR_FILENO))
+        sigaction(SIGINT, &action, NULL);
 }
 
 static void show_output(const json_t *lines) {
@@ -118,6 +137,7 @@ int cli_action_post(struct cli_client *client, const char *target, json_t *body,
                                   .body = body,
                                   .on_progress = on_progress,
                                   .owner = &progress};
+    struct sigaction interrupt;
     struct cli_answer answer;
     int error;
     int code;
@@ -127,7 +147,9 @@ int cli_action_post(struct cli_client *client, const char *target, json_t *body,
     if (!body)
         return cli_fail_memory(call);
     start_progress(call, &progress);
+    watch_interrupt(client, &interrupt);
     error = cli_client_ask(client, &request, &answer);
+    sigaction(SIGINT, &interrupt, NULL);
     progress_end(&progress);
     json_decref(body);
     if (error < 0)

@@ -14,7 +14,9 @@
 #include <unistd.h>
 #include <uv.h>
 
-#define READ_TIMEOUT_MS 30000
+#define PATIENCE_MS      5000  /* without a word from the daemon, before we say that we wait … */
+#define READ_TIMEOUT_MS  30000 /* … and before we give up, unless it has begun to answer */
+#define PROBE_TIMEOUT_MS 2000
 
 static int connect_there(struct cli_client *client) {
     int error = http_client_open(&client->http, client->socket);
@@ -28,9 +30,25 @@ static bool nobody_answers(int error) {
 }
 
 static int complain(const struct cli_client *client, int error) {
-    cli_fail(client->call, "the daemon at %s cannot be asked: %s", client->socket,
-             uv_strerror(error));
+    if (error == UV_ETIMEDOUT)
+        cli_fail(client->call,
+                 "the daemon at %s does not answer: it is stopped, or has too much to do",
+                 client->socket);
+    else if (error == UV_ECONNRESET || error == UV_EPIPE)
+        cli_fail(client->call,
+                 "the daemon at %s has ended before it answered; %s/daemon.log may say why",
+                 client->socket, client->home);
+    else
+        cli_fail(client->call, "the daemon at %s cannot be asked: %s", client->socket,
+                 uv_strerror(error));
     return error;
+}
+
+/* It left its pid file, which it removes when it ends in good order. */
+static bool has_crashed(const struct cli_client *client) {
+    char path[PATH_MAX];
+
+    return home_file(client->home, HOME_LOCK, path, sizeof path) == 0 && access(path, F_OK) == 0;
 }
 
 /* Under the lock: another command may have started it meanwhile. */
@@ -38,13 +56,14 @@ static int start(struct cli_client *client, bool here) {
     int lock = cli_daemon_lock(client->home);
     int error = connect_there(client);
 
+    client->here = here;
     if (error == 0 && here) {
         cli_fail(client->call, "a daemon runs already; stop it first: %s kill",
                  client->call->context->dialect->name);
         error = UV_EEXIST;
     } else if (nobody_answers(error)) {
         error = here ? cli_daemon_become(client->call, client->home)
-                     : cli_daemon_start(client->call, client->home);
+                     : cli_daemon_start(client->call, client->home, has_crashed(client));
         if (error == 0 && (error = connect_there(client)) < 0)
             complain(client, error);
     } else if (error < 0) {
@@ -63,13 +82,6 @@ static int find_home(struct cli_client *client) {
         cli_fail(client->call, "where the daemon is cannot be told: set %s",
                  client->call->context->dialect->home_variable);
     return error;
-}
-
-/* It left its pid file, which it removes when it ends in good order. */
-static bool has_crashed(const struct cli_client *client) {
-    char path[PATH_MAX];
-
-    return home_file(client->home, HOME_LOCK, path, sizeof path) == 0 && access(path, F_OK) == 0;
 }
 
 int cli_client_open(struct cli_client *client, const struct cli_call *call,
@@ -106,10 +118,68 @@ struct exchange {
     struct event_reader events; /* an answer with progress */
     bool is_stream;
     bool begun; /* the first byte has shown which of the two it is */
+    bool works; /* the daemon has begun, and may take its time */
 };
 
+static bool is_answering(const struct cli_client *client) {
+    const struct http_client_request request = {
+        .method = "GET", .target = "/v1", .timeout_ms = PROBE_TIMEOUT_MS};
+    static const struct http_client_events events = {.on_head = NULL};
+    struct http_client other;
+    int error = http_client_open(&other, client->socket);
+
+    if (error < 0)
+        return false;
+    error = http_client_request(&other, &request, &events, NULL);
+    http_client_close(&other);
+    return error == 0;
+}
+
+/* How long the daemon has said nothing, and whether the user knows that we wait for it. */
+struct silence {
+    int ms;
+    bool said;
+};
+
+/* 1, or UV_ETIMEDOUT when it has lasted too long. */
+static int bear(const struct cli_client *client, struct silence *silence, bool works) {
+    silence->ms += PATIENCE_MS;
+    if (!works && silence->ms >= READ_TIMEOUT_MS)
+        return UV_ETIMEDOUT;
+    if (!silence->said && !is_answering(client)) {
+        silence->said = true;
+        cli_warn(client->call, "the daemon at %s does not answer; waiting for it (Ctrl-C leaves)",
+                 client->socket);
+    }
+    return 1;
+}
+
+/* Announces the answer to its end. `works` (or NULL) tells whether the daemon is at work on it. */
+static int receive_answer(struct cli_client *client, const bool *works) {
+    struct silence silence = {.ms = 0};
+    int more = 1;
+
+    while (more == 1) {
+        struct pollfd waited = {.fd = client->http.socket, .events = POLLIN};
+        int count = poll(&waited, 1, PATIENCE_MS);
+
+        if (count < 0 && errno != EINTR)
+            return uv_translate_sys_error(errno);
+        if (count == 0)
+            more = bear(client, &silence, works && *works);
+        if (count > 0) {
+            silence.ms = 0;
+            more = http_client_receive(&client->http);
+        }
+    }
+    return more;
+}
+
 static int on_head(void *owner, int status) {
-    ((struct exchange *)owner)->answer->status = status;
+    struct exchange *exchange = owner;
+
+    exchange->answer->status = status;
+    exchange->works = exchange->request->on_progress != NULL;
     return 0;
 }
 
@@ -155,12 +225,13 @@ static int exchange_run(struct cli_client *client, struct exchange *exchange) {
         .accept = request->on_progress ? "text/event-stream" : "application/json",
         .body = body,
         .length = body ? strlen(body) : 0,
-        .timeout_ms = strcmp(request->method, "GET") == 0 ? READ_TIMEOUT_MS : 0,
+        .timeout_ms = READ_TIMEOUT_MS,
     };
-    int error = request->body && !body
-                    ? UV_ENOMEM
-                    : http_client_request(&client->http, &sent, &events, exchange);
+    int error = request->body && !body ? UV_ENOMEM
+                                       : http_client_send(&client->http, &sent, &events, exchange);
 
+    if (error == 0)
+        error = receive_answer(client, &exchange->works);
     free(body);
     if (error == 0 && !exchange->is_stream && buffer_length(&exchange->body) > 0)
         exchange->answer->body =
@@ -294,9 +365,11 @@ int cli_client_all(struct cli_client *client, struct buffer *out) {
                                                 .target = "/v1/processes",
                                                 .accept = "application/json",
                                                 .timeout_ms = READ_TIMEOUT_MS};
-    int error = client->there ? http_client_request(&client->http, &request, &events, out)
+    int error = client->there ? http_client_send(&client->http, &request, &events, out)
                               : buffer_append(out, "[]", 2);
 
+    if (error == 0 && client->there)
+        error = receive_answer(client, NULL);
     if (error == 0 && (buffer_length(out) == 0 || buffer_data(out)[0] != '['))
         error = UV_EPROTO;
     return error < 0 ? complain(client, error) : 0;

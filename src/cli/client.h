@@ -3,6 +3,9 @@
  * Where no daemon is, and none is to be started, everything is as with a daemon without apps:
  * reading gives an empty list, and no target is known.
  *
+ * A daemon that does not answer is not waited for in silence: after five seconds that is said, and
+ * after thirty it is given up, unless it has begun to act on what was asked.
+ *
  * open/close: an embedded value that owns a connection. Whatever fails has been said in one
  * sentence when a call returns, unless it is written otherwise; the result then is a UV_E*. */
 #ifndef BATON_CLI_CLIENT_H
@@ -28,6 +31,7 @@ struct cli_client {
     const struct cli_call *call;
     struct http_client http;
     bool there; /* somebody answers */
+    bool here;  /* the daemon is this command's parent, in the same terminal */
     char home[PATH_MAX];
     char socket[PATH_MAX];
 };

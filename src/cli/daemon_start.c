@@ -190,9 +190,17 @@ static int start(const struct cli_call *call, const char *home, bool background)
     return error;
 }
 
-int cli_daemon_start(const struct cli_call *call, const char *home) {
+int cli_daemon_start(const struct cli_call *call, const char *home, bool crashed) {
     int error;
 
+    if (crashed) {
+        error = start(call, home, true);
+        if (error == 0)
+            cli_warn(call,
+                     "the daemon had crashed, and has started again; %s/daemon.log may say why",
+                     home);
+        return error;
+    }
     if (call->context->dialect->pm2)
         cli_say(call, "Spawning PM2 daemon with pm2_home=%s", home);
     error = start(call, home, true);

@@ -13,8 +13,9 @@
 int cli_daemon_lock(const char *home);
 void cli_daemon_unlock(int lock);
 
-/* 0 once it serves, or a UV_E* after one sentence. */
-int cli_daemon_start(const struct cli_call *call, const char *home);
+/* 0 once it serves, or a UV_E* after one sentence. `crashed`: one before it has, which is said on
+ * standard error, as whoever only asks for something does not expect to start a daemon. */
+int cli_daemon_start(const struct cli_call *call, const char *home, bool crashed);
 
 /* The same in the foreground: this very process becomes the daemon, with our terminal and number,
  * so that whatever supervises us has the daemon's signals and exit code. The caller goes on in a

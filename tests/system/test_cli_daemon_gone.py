@@ -1,0 +1,103 @@
+"""What commands say when the daemon is not there, dies, or does not answer."""
+import contextlib
+import json
+import os
+import pty
+import signal
+import subprocess
+
+from support.daemon import kill
+from support.wait import until
+
+MILD = "require('net').createServer().listen(0); console.log('up')"
+STUBBORN = ("require('net').createServer().listen(0);"
+            "process.on('SIGINT', () => console.log('I stay')); console.log('up')")
+
+
+def begin(home, script=MILD, kill_timeout=2000):
+    home.write("app.js", script)
+    home.start("app.js", "-n", "a", "--kill-timeout", kill_timeout)
+    until(lambda: "up" in home.log("a"), 10, "its first line")
+    until(lambda: home.path.joinpath("state.json").exists(), 10, "what is saved")
+
+
+class Aside:
+    """A command that runs beside the test."""
+
+    def __init__(self, home, *words):
+        self.files = [home.root / f"aside.{name}" for name in ("out", "err")]
+        with open(self.files[0], "wb") as out, open(self.files[1], "wb") as errors:
+            self.process = subprocess.Popen([*home.command, *words], stdin=subprocess.DEVNULL,
+                                            stdout=out, stderr=errors, cwd=home.work,
+                                            env=home.environment)
+
+    def output(self):
+        return self.files[0].read_text()
+
+    def errors(self):
+        return self.files[1].read_text()
+
+    def wait(self):
+        return self.process.wait(30)
+
+
+@contextlib.contextmanager
+def stopped(home):
+    pid = home.daemon_pid()
+    kill(pid, signal.SIGSTOP)
+    try:
+        yield pid
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            kill(pid, signal.SIGCONT)
+
+
+def test_a_daemon_that_does_not_answer_is_named(home):
+    """And waited for: the answer comes when it goes on."""
+    begin(home)
+    for words in ("jlist", "list", "reset a"):
+        with stopped(home):
+            aside = Aside(home, *words.split())
+            until(lambda: "does not answer" in aside.errors(), 20, aside.errors)
+            assert aside.process.poll() is None
+        assert aside.wait() == 0, aside.errors()
+
+
+def test_a_daemon_that_dies_during_a_command_is_named(home):
+    begin(home, STUBBORN)
+    aside = Aside(home, "stop", "a")
+    until(lambda: "I stay" in home.log("a"), 10, "the stop")
+    kill(home.daemon_pid())
+    assert aside.wait() == 1
+    assert "ended before it answered" in aside.errors() and "daemon.log" in aside.errors()
+    assert "crashed" in home.cli("list").ok().err
+
+
+def test_whoever_asks_is_told_of_a_crash_and_gets_the_answer(home):
+    """On standard error: a list is still one line of JSON."""
+    begin(home)
+    kill(home.daemon_pid())
+    done = home.cli("jlist").ok()
+    assert [one["name"] for one in json.loads(done.out)] == ["a"]
+    assert "crashed" in done.err
+    assert home.cli("jlist").ok().err == ""
+
+
+def test_whoever_leaves_is_told_that_it_goes_on(home):
+    """Ctrl-C on a terminal ends the command, not what it has begun."""
+    begin(home, "require('net').createServer().listen(0); let asked = false;"
+                "process.on('SIGINT', () => { asked = true; console.log('I stay') });"
+                "setInterval(() => { if (asked && require('fs').existsSync('go'))"
+                "process.exit(0) }, 20); console.log('up')", 30000)
+    master, terminal = pty.openpty()
+    aside = subprocess.Popen([*home.command, "stop", "a"], stdin=terminal, stdout=terminal,
+                             stderr=terminal, cwd=home.work, env=home.environment)
+    os.close(terminal)
+    until(lambda: "I stay" in home.log("a"), 10, "the stop")
+    aside.send_signal(signal.SIGINT)
+    assert aside.wait(10) == -signal.SIGINT
+    assert b"goes on" in os.read(master, 100_000)
+    os.close(master)
+    assert home.processes("a")[0].status == "stopping"
+    home.write("go", "")
+    home.wait_status("a", "stopped")
