@@ -34,14 +34,26 @@ static int logs_target(const struct cli_call *call, struct buffer *target) {
     return result;
 }
 
-/* So that the names of all stand below each other from the first line on. */
+static json_t *targets_of(const struct cli_call *call) {
+    json_t *targets = json_array();
+
+    for (int i = 0; i < call->words.count; i++)
+        json_array_append_new(targets, json_string(call->words.words[i]));
+    if (call->words.count == 0)
+        json_array_append_new(targets, json_string("all"));
+    return targets;
+}
+
+/* So that the names of those that are followed stand below each other from the first line on. */
 static void learn_names(struct cli_client *client, struct cli_log_lines *lines) {
+    json_t *targets = targets_of(client->call);
     json_t *processes;
 
-    if (cli_client_processes(client, NULL, &processes) < 0)
-        return;
-    draw_logs_learn(&lines->logs, processes);
-    json_decref(processes);
+    if (cli_client_processes(client, targets, &processes) == 0) {
+        draw_logs_learn(&lines->logs, processes);
+        json_decref(processes);
+    }
+    json_decref(targets);
 }
 
 static int show_logs(struct cli_client *client, const char *target) {
@@ -81,16 +93,12 @@ static int run_logs(struct cli_call *call) {
 
 /* A name that is not known has no logs, which is no failure (PM2's scripts rely on it). */
 static int run_flush(struct cli_call *call) {
-    json_t *targets = json_array();
+    json_t *targets = targets_of(call);
     struct cli_client client;
     json_t *processes = NULL;
     int error;
     int code = 1;
 
-    for (int i = 0; i < call->words.count; i++)
-        json_array_append_new(targets, json_string(call->words.words[i]));
-    if (call->words.count == 0)
-        json_array_append_new(targets, json_string("all"));
     if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
         goto done;
     error = client.there ? cli_client_processes(&client, targets, &processes) : UV_ENOENT;
