@@ -257,9 +257,9 @@ static void test_the_help_lists_what_is_meant_for_people(void **state) {
     capture_start(&capture);
     options_print(stdout, options);
     capture_end(&capture);
-    assert_string_equal(capture.text, "  -n, --name NAME                      the name\n"
-                                      "  -f, --flag                           a flag\n"
-                                      "      --status[=json]                  the status\n");
+    assert_string_equal(capture.text, "  -n, --name NAME                 the name\n"
+                                      "  -f, --flag                      a flag\n"
+                                      "      --status[=json]             the status\n");
 }
 
 int main(void) {
