@@ -82,9 +82,11 @@ def test_two_apps_may_have_one_file(home):
 
 
 def test_merged_logs_of_instances_are_whole_lines(home):
-    home.write("app.js", "setInterval(() => { process.stdout.write('x'.repeat(3000));"
-                         "setTimeout(() => process.stdout.write('y'.repeat(3000) + '\\n'), 3) }, 10);"
-                         "require('net').createServer().listen(0)")
+    home.write("app.js", "function begin() { process.stdout.write('x'.repeat(3000));"
+                         "setTimeout(end, 3) }"
+                         "function end() { process.stdout.write('y'.repeat(3000) + '\\n');"
+                         "setTimeout(begin, 3) }"
+                         "begin(); require('net').createServer().listen(0)")
     home.start("app.js", "-n", "a", "-i", "3", "--merge-logs")
     until(lambda: home.log("a").count("\n") > 100, 15, "lines")
     home.cli("delete", "a").ok()

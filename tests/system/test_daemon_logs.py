@@ -247,7 +247,8 @@ def test_a_worker_that_floods_is_slowed_and_the_master_is_not(home, followed):
         assert home.cli("jlist", timeout=10).code == 0
         load.wait_more(200, 20)
     assert outcomes(load.replies) == {"ok": len(load.replies)}
-    assert procfs.resident_kilobytes(home.daemon_pid()) < 40_000
+    if "asan" not in os.environ.get("BATON", ""):  # it keeps what was freed
+        assert procfs.resident_kilobytes(home.daemon_pid()) < 40_000
     used = sum(path.stat().st_size for path in (home.path / "logs").glob("a-out*"))
     assert used < 5_000_000, "size limit and rotation"
     if slow:
