@@ -1,13 +1,17 @@
 #!/usr/bin/python3
-"""The table of a run of the daemon's benchmark: bench/daemon_report.py FILE, which is what
-bench/daemon_run.py --json wrote."""
+"""The tables of a run of the daemon's benchmark.
 
-import json
-import pathlib
+    bench/daemon_report.py FILE [--write docs/performance.md]
+
+FILE is what bench/daemon_run.py --json wrote."""
+
 import statistics
-import sys
 
+import report
 from report import cell, table
+
+BEGIN = "<!-- figures of the daemon, by bench/daemon_report.py -->\n"
+END = "<!-- end of figures of the daemon -->\n"
 
 # The best published figures, oxmgr's, for the same things.
 PUBLISHED = {"cold serving ms": 100.8, "rss 0 MB": 6.5, "rss 100 MB": 10.2, "start 100 ms": 811,
@@ -53,7 +57,8 @@ def targets(result):
     alone = median(result, "node", "cold serving ms")
     cold = median(result, "baton", "cold serving ms")
     limits = [("rss 0 MB", 3), ("rss 1 MB", 3), ("rss 25 MB", 4), ("rss 100 MB", 6),
-              ("list ms", 5), ("jlist ms", 5), ("ping cpu ms", 5), ("kill to process ms", 2),
+              ("list ms", 5), ("jlist ms", 5), ("ping cpu ms", 5), ("list cpu ms", 5),
+              ("kill to process ms", 2),
               ("idle s/h", 1)]
     rows = [(figure, limit, median(result, "baton", figure)) for figure, limit in limits]
     if alone and cold:
@@ -61,6 +66,19 @@ def targets(result):
     return table(["target", "limit", "measured", ""], [
         [what, f"≤ {limit}", cell(value, 2), "met" if value <= limit else "MISSED"]
         for what, limit, value in rows if value is not None])
+
+
+def ratios(result):
+    """To the same without a manager: what starting and starting again cost by themselves."""
+    figures = [f"start {count} ms" for count in result["apps"]]
+    rows = []
+    for figure in [*figures, "kill to process ms", "kill to serving ms", "cold serving ms"]:
+        alone = median(result, "node", figure)
+        values = [median(result, name, figure) for name in ("baton", "pm2")]
+        if alone:
+            rows.append([figure, cell(alone, digits(alone)),
+                         *(cell(value / alone, 2) if value else "" for value in values)])
+    return table(["figure", "node alone", "Baton, times that", "pm2, times that"], rows)
 
 
 def text(result):
@@ -72,8 +90,8 @@ def text(result):
     head = (f"Linux {result['machine']}; medians of {settings['rounds']} rounds and "
             f"{settings['kills']} kills\n\n")
     return (head + table(["figure", *(titles[name] for name in names), "best published"], rows)
-            + targets(result)).rstrip("\n")
+            + ratios(result) + targets(result)).rstrip("\n")
 
 
 if __name__ == "__main__":
-    print(text(json.loads(pathlib.Path(sys.argv[1]).read_text())))
+    report.main(__doc__, text, BEGIN, END)

@@ -130,21 +130,64 @@ def renewal(manager, samples, rounds):
             samples.add(manager, f"{action} ms", took * 1000)
 
 
-def node_alone(places, samples):
-    """What the app itself needs until it serves."""
-    port = measure.free_port()
-    script = places.scratch / "alone.js"
-    script.write_text(daemon_systems.WEB)
-    began = time.monotonic()
-    process = subprocess.Popen(["node", str(script)], env={**os.environ, "PORT": str(port)},
-                               stdin=subprocess.DEVNULL, start_new_session=True)
+class Alone:
+    """The same by bare processes of node: what nobody can be faster than."""
+
+    name = "node"
+
+    def __init__(self, places):
+        self.port = measure.free_port()
+        self.web = places.scratch / "alone-web.js"
+        self.idle = places.scratch / "alone-idle.js"
+        self.web.write_text(daemon_systems.WEB)
+        self.idle.write_text(daemon_systems.IDLE)
+        self.processes = []
+
+    def spawn(self, script):
+        process = subprocess.Popen(["node", str(script)], stdin=subprocess.DEVNULL,
+                                   env={**os.environ, "PORT": str(self.port)},
+                                   start_new_session=True)
+        self.processes.append(process)
+        return process
+
+    def end(self):
+        for process in self.processes:
+            process.kill()
+        for process in self.processes:
+            process.wait()
+        self.processes.clear()
+
+    def cold_start(self, samples):
+        began = time.monotonic()
+        self.spawn(self.web)
+        daemon_systems.wait_answer(self.port, self.name)
+        samples.add(self, "cold serving ms", (time.monotonic() - began) * 1000)
+
+    def start(self, samples, count):
+        began = time.monotonic()
+        for _ in range(count):
+            self.spawn(self.idle)
+        samples.add(self, f"start {count} ms", (time.monotonic() - began) * 1000)
+
+    def deaths(self, samples, kills):
+        victim = self.spawn(self.web)
+        for _ in range(kills):
+            daemon_systems.wait_answer(self.port, self.name)
+            began = time.monotonic()
+            victim.kill()
+            victim.wait()
+            victim = self.spawn(self.web)
+            samples.add(self, "kill to process ms", (time.monotonic() - began) * 1000)
+            daemon_systems.wait_answer(self.port, self.name)
+            samples.add(self, "kill to serving ms", (time.monotonic() - began) * 1000)
+
+
+def alone(places, case, *arguments):
+    one = Alone(places)
     try:
-        daemon_systems.wait_answer(port, "node")
-        took = (time.monotonic() - began) * 1000
+        getattr(one, case)(*arguments)
     finally:
-        process.kill()
-        process.wait()
-    samples.values.setdefault("node", {}).setdefault("cold serving ms", []).append(took)
+        one.end()
 
 
 def run(chosen, places):
@@ -153,12 +196,15 @@ def run(chosen, places):
     samples = Samples()
     for number in range(chosen.rounds):
         note(f"round {number + 1} of {chosen.rounds}")
-        node_alone(places, samples)
+        alone(places, "cold_start", samples)
+        for count in counts:
+            alone(places, "start", samples, count)
         for kind in kinds:
             with_manager(kind, places, cold_start, samples)
             with_manager(kind, places, memory, samples, 0)
             for count in counts[:-1]:
                 with_manager(kind, places, memory, samples, count)
+    alone(places, "deaths", samples, chosen.kills)
     for kind in kinds:
         note(f"{kind.name}: {counts[-1]} apps, kills, reloads")
         with_manager(kind, places, full, samples, counts[-1], chosen.idle)

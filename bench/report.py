@@ -263,28 +263,28 @@ def text(result):
                                                     targets)).rstrip("\n")
 
 
-def rewrite(path, figures):
+def rewrite(path, figures, begin, end):
     document = path.read_text()
-    pattern = re.escape(BEGIN) + ".*?" + re.escape(END)
-    changed, count = re.subn(pattern, lambda _: f"{BEGIN}\n{figures}\n\n{END}", document,
+    pattern = re.escape(begin) + ".*?" + re.escape(end)
+    changed, count = re.subn(pattern, lambda _: f"{begin}\n{figures}\n\n{end}", document,
                              flags=re.DOTALL)
     if count != 1:
         raise SystemExit(f"{path}: no place for the figures")
     path.write_text(changed)
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__,
+def main(description, text, begin, end):
+    parser = argparse.ArgumentParser(description=description,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("file", type=pathlib.Path)
     parser.add_argument("--write", type=pathlib.Path, metavar="DOCUMENT")
     chosen = parser.parse_args()
     figures = text(json.loads(chosen.file.read_text()))
     if chosen.write:
-        rewrite(chosen.write, figures)
+        rewrite(chosen.write, figures, begin, end)
     else:
         print(figures)
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, text, BEGIN, END)
