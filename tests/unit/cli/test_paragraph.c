@@ -11,7 +11,7 @@ static void test_a_paragraph_is_broken_at_blanks(void **state) {
                             "0123456789 12 x");
     capture_end(&capture);
     assert_string_equal(capture.text, "0123456789 0123456789 0123456789 0123456789 0123456789 "
-                                      "0123456789 0123456789\n12 x\n");
+                                      "0123456789 0123456789 12\nx\n");
 }
 
 static void test_a_long_name_has_a_line_of_its_own(void **state) {
