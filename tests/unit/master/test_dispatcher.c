@@ -47,6 +47,43 @@ static void test_an_acknowledgement_brings_the_next_in_line(void **state) {
     assert_int_equal(rig.served_count, 5);
 }
 
+/* A client of our own, for one worker: past the window and the line. */
+static void test_a_client_is_handed_to_the_worker_that_is_meant(void **state) {
+    struct rig_worker *busy = rig_worker_join(&rig, &rig_inline, 0, 1);
+    struct client *client = client_create(-1);
+
+    (void)state;
+    rig_add(&rig, 2);
+    assert_non_null(client);
+    client->cookie = ++rig.clients;
+    assert_true(dispatcher_hand_to(&busy->member, client, rig.now_ms));
+    assert_int_equal(busy->member.unacknowledged, 2);
+    assert_int_equal(rig_waiting(&rig), 1);
+    assert_int_equal(rig_handed(busy, 1)->cookie, 3);
+    rig_acknowledge(&rig, busy, 1);
+    assert_int_equal(rig_waiting(&rig), 1);
+    rig_acknowledge(&rig, busy, 0);
+    assert_int_equal(rig_handed(busy, 0)->cookie, 2);
+}
+
+static void test_a_client_that_is_not_taken_stays_the_callers(void **state) {
+    struct rig_worker *worker = rig_worker_join(&rig, &rig_inline, 0, 4);
+    struct client *client = client_create(-1);
+
+    (void)state;
+    assert_non_null(client);
+    client->cookie = ++rig.clients;
+    worker->capacity = 0;
+    assert_false(dispatcher_hand_to(&worker->member, client, rig.now_ms));
+    assert_int_equal(worker->member.handed_total, 0);
+    assert_int_equal(worker->member.unacknowledged, 0);
+    worker->capacity = RIG_UNLIMITED;
+    dispatcher_leave(&rig.dispatcher, &worker->member, false, rig.now_ms);
+    assert_false(dispatcher_hand_to(&worker->member, client, rig.now_ms));
+    client_destroy(client);
+    rig.clients--; /* it never was one of the rig's */
+}
+
 static void test_several_clients_of_a_worker_go_in_one_send(void **state) {
     struct rig_worker *one = rig_worker_join(&rig, &rig_inline, 0, 8);
     struct rig_worker *other = rig_worker_join(&rig, &rig_inline, 1, 8);
@@ -701,6 +738,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(clients_wait_while_there_is_no_worker),
         TEST(an_acknowledgement_brings_the_next_in_line),
+        TEST(a_client_is_handed_to_the_worker_that_is_meant),
+        TEST(a_client_that_is_not_taken_stays_the_callers),
         TEST(several_clients_of_a_worker_go_in_one_send),
         TEST(credit_is_the_room_of_the_windows_and_a_short_line),
         TEST(the_thirsty_hear_of_credit_once_half_the_line_is_free),
