@@ -6,8 +6,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define RETRY_MS    50 /* before the second attempt of a probe; doubles */
-#define RETRIES_MAX 8  /* how often it does */
+#define RETRY_MS    50  /* before the second attempt of a probe; doubles */
+#define SOON_MS     100 /* between two, for a worker that is to prove itself */
+#define RETRIES_MAX 8   /* how often it does */
 
 static void on_timer(uv_timer_t *timer);
 
@@ -154,6 +155,10 @@ struct health_check *health_check_start(const struct health_check_options *optio
     uv_timer_init(options->loop, &check->timer);
     check->timer.data = check;
     init_rule(check);
+    if (options->at_once) {
+        check->health.rule.interval_ms = SOON_MS;
+        check->health.next = clock_ms();
+    }
     wait_for_next(check);
     return check;
 }

@@ -52,6 +52,7 @@ struct health_check_options {
     uv_loop_t *loop;
     struct settings *settings; /* with health.path; a reference is taken */
     uint32_t slot;
+    bool at_once; /* the first now, and the next ones soon: for a worker that is to prove itself */
     const struct health_check_events *events;
     void *owner;
 };

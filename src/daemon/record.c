@@ -1,5 +1,6 @@
 #include "daemon/record.h"
 
+#include "base/clock.h"
 #include "base/log.h"
 #include "base/text.h"
 #include "config/attribute.h"
@@ -74,6 +75,8 @@ static void forget(struct record *record, uint32_t slot) {
 
     if (app_remove_slot(record->app, slot) < 0)
         return;
+    health_check_stop(process->check);
+    health_check_stop(process->examination);
     *process = (struct record_process){.exists = false};
     record->options.events->removed(record->options.owner, record, pm_id,
                                     record_count(record) == 0);
@@ -146,11 +149,87 @@ static void follow_health(struct record *record, uint32_t slot,
                                            .owner = record};
     pid_t pid = status->status == APP_ONLINE && record->settings->health.path ? status->pid : 0;
 
+    if (status->status != APP_ONLINE) {
+        health_check_stop(process->examination);
+        process->examination = NULL;
+    }
     if (pid == process->checked)
         return;
     health_check_stop(process->check);
     process->checked = pid;
     process->check = pid ? health_check_start(&options) : NULL;
+}
+
+/* --- the health of a reload's new worker, before the old one is let go --- */
+
+static void end_examination(struct record *record, uint32_t slot, const char *failure) {
+    health_check_stop(record->processes[slot].examination);
+    record->processes[slot].examination = NULL;
+    app_examined(record->app, slot, failure);
+}
+
+/* What keeps us from asking for so long is not the worker's fault. */
+static int connect_examined(void *owner, uint32_t slot, unsigned attempt, int *ret_descriptor) {
+    const struct record *record = owner;
+    int result =
+        app_connect_examined(record->app, slot, record->settings->health.port, ret_descriptor);
+
+    (void)attempt;
+    if (result < 0 && result != UV_EAGAIN &&
+        clock_ms() >= record->processes[slot].examined_until_ms)
+        return UV_ENOTSUP;
+    return result;
+}
+
+/* It is not dealt any client yet that others could get. */
+static uint64_t none_returned(void *owner, uint32_t slot) {
+    (void)owner;
+    (void)slot;
+    return 0;
+}
+
+static void on_examined(void *owner, uint32_t slot, enum health_change change) {
+    struct record *record = owner;
+    const struct record_process *process = &record->processes[slot];
+    char failure[HEALTH_REASON_MAX + 64];
+
+    (void)change;
+    if (process->examination->last.healthy) {
+        end_examination(record, slot, NULL);
+        return;
+    }
+    snprintf(failure, sizeof failure, "the new one did not become healthy: %s",
+             process->examination->last.reason);
+    if (clock_ms() >= process->examined_until_ms)
+        end_examination(record, slot, failure);
+}
+
+static void on_no_examination(void *owner, uint32_t slot) {
+    end_examination(owner, slot, NULL);
+}
+
+static const struct health_check_events examination_events = {.connect = connect_examined,
+                                                              .returned = none_returned,
+                                                              .result = on_examined,
+                                                              .impossible = on_no_examination};
+
+static bool on_examine(void *owner, struct app *app, uint32_t slot) {
+    struct record *record = owner;
+    struct record_process *process = &record->processes[slot];
+    struct health_check_options options = {.loop = record->options.loop,
+                                           .settings = record->settings,
+                                           .slot = slot,
+                                           .at_once = true,
+                                           .events = &examination_events,
+                                           .owner = record};
+
+    (void)app;
+    if (!record->settings->health.path)
+        return false;
+    health_check_stop(process->examination);
+    process->examination = health_check_start(&options);
+    process->examined_until_ms = clock_ms() + record->settings->listen_timeout_ms;
+    return process->examination != NULL;
 }
 
 /* --- what the app announces, continued --- */
@@ -222,8 +301,10 @@ static int on_environment(void *owner, struct app *app, uint32_t slot,
     return result;
 }
 
-static const struct app_events app_events = {
-    .slot_changed = on_slot_changed, .renewed = on_renewed, .environment = on_environment};
+static const struct app_events app_events = {.slot_changed = on_slot_changed,
+                                             .renewed = on_renewed,
+                                             .examine = on_examine,
+                                             .environment = on_environment};
 
 /* --- logs --- */
 
@@ -398,8 +479,10 @@ static void learn_user(struct record *record) {
 static void destroy(struct record *record) {
     if (!record)
         return;
-    for (uint32_t slot = 0; slot < record->capacity; slot++)
+    for (uint32_t slot = 0; slot < record->capacity; slot++) {
         health_check_stop(record->processes[slot].check);
+        health_check_stop(record->processes[slot].examination);
+    }
     json_decref(record->description);
     settings_unref(record->settings);
     free(record->version);

@@ -57,6 +57,8 @@ struct record_process {
     pid_t noted;                       /* the worker that its pid file names, or 0 */
     pid_t checked;                     /* the worker whose health is checked, or 0 */
     struct health_check *check;        /* … by this; NULL with `checked` when memory was out */
+    struct health_check *examination;  /* of a reload's new worker, or NULL */
+    uint64_t examined_until_ms;        /* until when that may fail */
     char unhealthy[HEALTH_REASON_MAX]; /* why the last one that was replaced for it was; or "" */
 };
 

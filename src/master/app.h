@@ -52,6 +52,9 @@ struct app_events {
     /* The status or the process of a slot is another (app_slot_status()). */
     void (*slot_changed)(void *owner, struct app *app, uint32_t slot);
     void (*renewed)(void *owner, struct app *app, const struct app_renewed *renewed);
+    /* A reload's new worker is ready: true when app_examined() will tell whether it may serve,
+     * which is never called from here. NULL or false: it may. */
+    bool (*examine)(void *owner, struct app *app, uint32_t slot);
     /* A slot is errored because of something that its next start would meet again; the sentence is
      * its reason, and was logged. */
     void (*start_failed)(void *owner, struct app *app, uint32_t slot, const char *reason);
@@ -87,6 +90,7 @@ enum app_renewal_step {
     RENEWAL_ENDING,   /* of the old worker */
     RENEWAL_STARTING, /* of the new worker */
     RENEWAL_PROVING,  /* it is ready, and has not lived for min_uptime yet */
+    RENEWAL_EXAMINED, /* … it has, and app_examined() is awaited */
 };
 
 struct slot {
@@ -226,6 +230,13 @@ int app_send(struct app *app, uint32_t number, const char *bytes, size_t length)
  * UV_ENOTSUP where it listens on no such address or its workers accept by themselves, UV_EAGAIN
  * where it takes no client now, or what keeps us from making one. */
 int app_connect_slot(struct app *app, uint32_t number, uint16_t port, int *ret_descriptor);
+
+/* The same for the new worker that is being examined; UV_ESRCH where there is none. */
+int app_connect_examined(struct app *app, uint32_t number, uint16_t port, int *ret_descriptor);
+
+/* What the examination came to: NULL, or why the new worker must not serve, and then the old one
+ * goes on. Harmless when it is not awaited any more. */
+void app_examined(struct app *app, uint32_t number, const char *failure);
 
 /* The slot's counters back to 0, the restart rule's memory too. */
 void app_reset_slot(struct app *app, uint32_t number);

@@ -120,16 +120,12 @@ static int hand_over(struct child_member *member, int descriptor,
     return UV_EAGAIN;
 }
 
-int app_connect_slot(struct app *app, uint32_t number, uint16_t port, int *ret_descriptor) {
-    const struct slot *slot = app_slot(app, number);
-    const struct child *child = slot ? slot->current : NULL;
+static int connect_child(const struct child *child, uint16_t port, int *ret_descriptor) {
     struct child_member *member;
     struct sockaddr_in own;
     int ends[2];
     int result;
 
-    if (!slot)
-        return UV_ENOENT;
     if (!child || child->state != CHILD_READY)
         return UV_ESRCH;
     member = find_member(child, port);
@@ -146,4 +142,17 @@ int app_connect_slot(struct app *app, uint32_t number, uint16_t port, int *ret_d
     else
         close(ends[0]);
     return result;
+}
+
+int app_connect_slot(struct app *app, uint32_t number, uint16_t port, int *ret_descriptor) {
+    const struct slot *slot = app_slot(app, number);
+
+    return slot ? connect_child(slot->current, port, ret_descriptor) : UV_ENOENT;
+}
+
+int app_connect_examined(struct app *app, uint32_t number, uint16_t port, int *ret_descriptor) {
+    const struct slot *slot = app_slot(app, number);
+    const struct child *child = slot && slot->step == RENEWAL_EXAMINED ? slot->next : NULL;
+
+    return slot ? connect_child(child, port, ret_descriptor) : UV_ENOENT;
 }

@@ -169,11 +169,35 @@ static void replace(struct slot *slot) {
     finish_turn(slot);
 }
 
+/* The last question before the new worker takes over from one that serves. */
+static void examine(struct slot *slot) {
+    struct app *app = slot->app;
+
+    slot->step = RENEWAL_EXAMINED;
+    if (!serves(slot) || !app->events->examine ||
+        !app->events->examine(app->owner, app, slot->number))
+        replace(slot);
+}
+
+void app_examined(struct app *app, uint32_t number, const char *failure) {
+    struct slot *slot = app_slot(app, number);
+    struct child *next = slot ? slot->next : NULL;
+
+    if (!next || slot->step != RENEWAL_EXAMINED)
+        return;
+    if (!failure) {
+        replace(slot);
+        return;
+    }
+    app_successor_failed(slot, UV_ECANCELED, failure);
+    child_kill(next, "it was not healthy");
+}
+
 static void on_proven(uv_timer_t *timer) {
     struct slot *slot = timer->data;
 
     slot->app->proven = true;
-    replace(slot);
+    examine(slot);
 }
 
 /* How long the first of the new ones has to live on before the others are begun; 0: it need not. */
@@ -190,7 +214,7 @@ void app_successor_ready(struct slot *slot) {
     uint64_t left_ms = proof_left(slot);
 
     if (left_ms == 0) {
-        replace(slot);
+        examine(slot);
         return;
     }
     slot->step = RENEWAL_PROVING;

@@ -290,7 +290,7 @@ bool dispatcher_hand_to(struct member *member, struct client *client, uint64_t n
     struct dispatcher *dispatcher = member->dispatcher;
     bool taken;
 
-    if (!member->joined || member->blocked)
+    if (member->blocked)
         return false;
     client->arrival = ++dispatcher->arrivals;
     client->accepted_ms = now_ms;

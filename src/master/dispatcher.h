@@ -119,8 +119,8 @@ uint32_t dispatcher_credit(const struct dispatcher *dispatcher);
 void dispatcher_add(struct dispatcher *dispatcher, struct client *client, uint64_t now_ms);
 
 /* Gives this client to this member, whatever the policy and the window say, and past the line: a
- * client of our own that is for nobody else. False when its way is full or it is out of the
- * rotation; the client is then still the caller's. Should the member not accept it in time, it is
+ * client of our own that is for nobody else, also before it joins. False when its way is full; the
+ * client is then still the caller's. Should the member not accept it in time, it is
  * taken back and dealt like any other. */
 bool dispatcher_hand_to(struct member *member, struct client *client, uint64_t now_ms);
 

@@ -446,6 +446,28 @@ def test_the_health_of_one_in_fork_mode(home, port):
     until(lambda: home.process("web").baton["health"]["state"] == "healthy", 10, "its health")
 
 
+def test_a_version_whose_health_fails_leaves_the_old_one(home, port):
+    home.program("graceful.js")
+    home.write("app.js", "require('./graceful.js')")
+    home.write("apps.json", json.dumps({
+        "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
+        "listen_timeout": 1500, "health": {"path": "/health", "interval": 60000}}))
+    home.cli("start", "apps.json").ok()
+    before = home.pids("web")
+    home.write("app.js", "console.log('not well'); require('http').createServer((q, r) => "
+                         "r.writeHead(500).end()).listen(process.env.PORT)")
+    with Load(port, threads=2) as load:
+        load.wait_more(20)
+        result = home.cli("reload", "web").failed()
+        load.wait_more(20)
+    all_ok(load)
+    assert "status 500" in result.err and "not well" in result.err
+    assert home.pids("web") == before
+    home.write("app.js", "process.argv[2] = '2'; require('./graceful.js')")
+    home.cli("reload", "web").ok()
+    assert get(port).json()["version"] == "2" and not set(before) & set(home.pids("web"))
+
+
 def test_a_version_whose_health_fails_is_seen(home, port):
     """The old one cannot come back, but it is tried again and again, and the other one serves."""
     home.write("app.js", "require('http').createServer((q, r) => r.writeHead(q.url === '/health' ?"
