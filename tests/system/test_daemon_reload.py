@@ -469,15 +469,15 @@ def test_a_version_whose_health_fails_leaves_the_old_one(home, port):
 
 
 def test_a_version_whose_health_fails_is_seen(home, port):
-    """The old one cannot come back, but it is tried again and again, and the other one serves."""
+    """It is tried again and again, and what there is serves."""
     home.write("app.js", "require('http').createServer((q, r) => r.writeHead(q.url === '/health' ?"
                          "500 : 200).end('{}')).listen(process.env.PORT)")
     home.write("apps.json", json.dumps({
         "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
-        "health": {"path": "/health", "interval": 200, "failures": 2}}))
+        "listen_timeout": 1000, "health": {"path": "/health", "interval": 200, "failures": 2}}))
     home.cli("start", "apps.json").ok()
     with Load(port, threads=2) as load:
-        home.wait(lambda all_: all(one.restarts >= 1 for one in all_))
+        home.wait(lambda all_: sum(one.restarts for one in all_) >= 2)
         load.wait_more(20)
     all_ok(load)
     assert "status 500" in home.cli("describe", 0).ok().out
