@@ -187,6 +187,26 @@ int cli_act_finish(struct cli_client *client, int code) {
 
 /* --- stop, delete, reset: processes alone --- */
 
+/* PM2 takes one target after the other, so that one that is unknown does not keep it from the
+ * others; by our own name it is all or nothing. */
+static int act_on_each(struct cli_client *client, const struct cli_targets *targets,
+                       const struct cli_act *act, json_t *extra) {
+    json_t *name;
+    size_t index;
+    int code = 0;
+
+    if (!client->call->context->dialect->pm2 || json_array_size(targets->names) < 2)
+        return cli_act(client, targets, act, extra);
+    json_array_foreach(targets->names, index, name) {
+        struct cli_targets one = {.names = json_pack("[O]", name)};
+
+        if (!one.names || cli_act(client, &one, act, extra) != 0)
+            code = 1;
+        json_decref(one.names);
+    }
+    return code;
+}
+
 static int run_on_known(struct cli_call *call, const struct cli_act *act, json_t *extra) {
     struct cli_targets targets;
     struct cli_client client;
@@ -196,7 +216,7 @@ static int run_on_known(struct cli_call *call, const struct cli_act *act, json_t
         cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
         goto done;
     if (cli_targets_name_apps(&targets, &client) == 0)
-        code = cli_act(&client, &targets, act, extra);
+        code = act_on_each(&client, &targets, act, extra);
     if (code == 0)
         code = cli_act_finish(&client, code);
     cli_client_close(&client);
@@ -253,7 +273,7 @@ static int act_on_both(struct cli_client *client, const struct cli_targets *targ
 
         if (call->context->dialect->pm2 && !call->flags.update_env && !call->flags.silent)
             puts("Use --update-env to update environment variables");
-        code = extra ? cli_act(client, targets, act, extra) : cli_fail_memory(call);
+        code = extra ? act_on_each(client, targets, act, extra) : cli_fail_memory(call);
         json_decref(extra);
     }
     if (json_array_size(targets->apps) > 0 && cli_act_apps(client, targets->apps, known) != 0)

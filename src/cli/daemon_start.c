@@ -201,6 +201,8 @@ int cli_daemon_start(const struct cli_call *call, const char *home, bool crashed
                      home);
         return error;
     }
+    if (call->context->dialect->pm2 && getenv("PM2_DISCRETE_MODE"))
+        return start(call, home, true);
     if (call->context->dialect->pm2)
         cli_say(call, "Spawning PM2 daemon with pm2_home=%s", home);
     error = start(call, home, true);

@@ -112,18 +112,15 @@ static bool read_count(const json_t *instances, uint32_t now, uint32_t *ret_coun
 static int select_change(struct record *record, uint32_t before, uint32_t after,
                          struct fleet_selection *selection) {
     uint32_t place = 0;
+    uint32_t first_new = *record->options.next_pm_id;
     int result = after > before ? record_grow(record, after) : 0;
 
     for (uint32_t slot = record_next(record, 0); result == 0 && slot != UINT32_MAX;
          slot = record_next(record, slot + 1), place++) {
         struct fleet_process process = {.record = record, .slot = slot};
-        struct app_slot_status status;
 
         record_pm_id(record, slot, &process.pm_id);
-        if (after > before
-                ? app_slot_status(record->app, slot, &status) == 0 && status.created_ms > 0 &&
-                      status.status == APP_STOPPED && place >= before
-                : place >= after)
+        if (after > before ? process.pm_id >= first_new : place >= after)
             result = fleet_selection_add(selection, &process);
     }
     return result;

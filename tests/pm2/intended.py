@@ -60,4 +60,12 @@ INTENDED = [
                "pm2 gives it to node; its first line says what runs it"),
     Difference("start_a_program_without_an_extension", "interpreter", "node", "none",
                "it is run as it is"),
+    Difference("unknown_targets", "reset 7: code", 0, 1,
+               "it prints an error, and whoever asks has to know"),
+    Difference("unknown_targets", "22 reset all: code", 0, 1, "as with every other command"),
+    Difference("version_and_help", "06 help: code", 1, 0, "help that was asked for is no error"),
+    Difference("logs_of_a_fork", "logs nope --nostream: code", 0, 1,
+               "there is no such app, and nothing was shown"),
+    Difference("describe_and_env", "env a: code", 1, 0, "a name is as good as a number"),
+    Difference("other_commands", "04 init: code", 0, 1, "pm2 overwrites the file that is there"),
 ]

@@ -43,6 +43,30 @@ def unknown_targets(run):
 
 
 @scenario
+def watch_and_the_next_word(run):
+    """The word behind --watch is a path of it where it can be meant so."""
+    run.home.write("watched/app.js", "setInterval(() => {}, 1000)")
+    run("start", "watched/app.js", "--watch", "watched", "-n", "a")
+    run("start", "watched/app.js", "--watch=watched", "-n", "b")
+    for process in run.home.jlist():
+        run.see(f"watch {process.id}", process.env["watch"])
+    run("restart", "a", "--watch", "watched")
+    run("stop", "a", "--watch")
+    run.see("watch after stop", run.home.process("a").env["watch"])
+
+
+@scenario
+def another_script_of_the_same_name(run):
+    run.home.write("loop.sh", "exec sleep 1000\n")
+    run("start", "idle.js", "-n", "loop")
+    run("start", "loop.sh")
+    run("start", "loop.sh")
+    run("start", "idle.js", "-n", "loop")
+    run("delete", "all")
+    run("start", "loop.sh")
+
+
+@scenario
 def unknown_words(run):
     run("ls")
     run("frobnicate")
@@ -450,7 +474,7 @@ def send_signals(run):
 
 @scenario
 def stop_with_a_message(run):
-    run("start", "signals.js", "-n", "a", "-i", "1", "--shutdown-with-message", "--kill-timeout",
+    run("start", "signals.js", "-n", "a", "-i", "2", "--shutdown-with-message", "--kill-timeout",
         "500")
     run.wait_log("a", "started", number=0)
     run("stop", "a")
@@ -535,7 +559,8 @@ def logs_of_a_fork(run):
     run.see("out", run.home.log("a"))
     run.see("error", run.home.log("a", "error"))
     shown = run("logs", "a", "--nostream", "--lines", "5").out
-    run.see("shown", sorted(line for line in shown.splitlines() if line.startswith("0|")))
+    run.see("shown", sorted(" ".join(line.split()) for line in shown.splitlines()
+                            if line.startswith("0|")))
     shown = run("logs", "a", "--nostream", "--raw", "--out").out
     run.see("raw", [line for line in shown.splitlines() if "line" in line or "error" in line][-1:])
     run("flush", "a")
@@ -639,7 +664,8 @@ def describe_and_env(run):
 
 @scenario
 def the_table(run):
-    run.see("empty table", [line.split("│")[1:3] for line in run("ls").out.splitlines()
+    run.see("empty table", [[cell.strip() for cell in line.split("│")[1:3]]
+                            for line in run("ls").out.splitlines()
                             if "│" in line][:1])
     run("start", "idle.js", "-n", "a")
     rows = [[cell.strip() for cell in line.split("│")[1:-1]]

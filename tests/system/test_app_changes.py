@@ -3,6 +3,7 @@ import json
 
 import pytest
 
+from support.primary import BATON
 from support.wait import until
 
 
@@ -61,6 +62,26 @@ def test_the_number_of_processes(api):
     assert len(api.processes("api")) == 3
     api.cli("reload", "api", "-i", "1").ok()
     assert len(api.processes("api")) == 1
+
+
+def test_scaling_fills_gaps(api):
+    api.cli("scale", "api", "3").ok()
+    api.cli("delete", "1").ok()
+    api.cli("scale", "api", "3").ok()
+    assert sorted(one.env["NODE_APP_INSTANCE"] for one in api.processes("api")) == [0, 1, 2]
+    assert {one.status for one in api.processes("api")} == {"online"}
+
+
+def test_targets_by_turns_under_the_name_pm2(home):
+    home.write("idle.sh", "exec sleep 1000\n")
+    link = home.root / "bin" / "pm2"
+    link.parent.mkdir()
+    link.symlink_to(BATON)
+    home.environment.update(PM2_HOME=str(home.path), PM2_DISCRETE_MODE="1")
+    home.command = [str(link)]
+    assert "Spawning" not in home.cli("start", "idle.sh", "-n", "a").ok().out
+    home.cli("stop", "nope", "a").failed()
+    assert home.process("a").status == "stopped"
 
 
 def test_watch_is_turned_on_and_off(api):
