@@ -19,7 +19,7 @@ struct operation *operation_create(struct list *operations, uv_loop_t *loop,
 
     if (!operation) {
         if (request)
-            control_reply_error(request->connection, 503, "out_of_memory", "memory is out");
+            control_reply_json(request->connection, 503, NULL);
         return NULL;
     }
     if (request) {
@@ -197,8 +197,8 @@ void operation_begin(struct operation *operation) {
 }
 
 /* Why a process cannot reach its goal any more, or NULL. */
-static const char *failure(const struct operation_item *item, enum app_status status,
-                           bool failing, const char *reason) {
+static const char *failure(const struct operation_item *item, enum app_status status, bool failing,
+                           const char *reason) {
     if (item->goal != OPERATION_ONLINE)
         return NULL;
     if (status == APP_ERRORED || failing)
@@ -212,8 +212,8 @@ static bool is_reached(const struct operation_item *item, enum app_status status
     return item->goal == OPERATION_STOPPED && (status == APP_STOPPED || status == APP_ERRORED);
 }
 
-void operation_status(struct list *operations, uint32_t pm_id, enum app_status status,
-                      bool failing, const char *reason) {
+void operation_status(struct list *operations, uint32_t pm_id, enum app_status status, bool failing,
+                      const char *reason) {
     LIST_EACH(node, following, operations) {
         struct operation *operation = LIST_ENTRY(node, struct operation, node);
         struct operation_item *item = find(operation, pm_id);

@@ -70,7 +70,7 @@ def test_a_daemon_that_dies_during_a_command_is_named(home):
     kill(home.daemon_pid())
     assert aside.wait() == 1
     assert "ended before it answered" in aside.errors() and "daemon.log" in aside.errors()
-    assert "crashed" in home.cli("list").ok().err
+    assert "crashed" in home.cli("delete", "a").ok().err
 
 
 def test_whoever_asks_is_told_of_a_crash_and_gets_the_answer(home):
