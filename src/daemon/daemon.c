@@ -21,6 +21,8 @@
 
 #define CODE_DOWN     2 /* as `run` has it */
 #define DOWN_DELAY_MS 2000
+#define LOCK_TRIES    100
+#define LOCK_PAUSE_US 20000
 #define SAVE_DELAY_MS 20
 #define TRIM_DELAY_MS 250
 #define LOG_SIZE_MAX  (10u * 1024 * 1024)
@@ -437,6 +439,25 @@ static int begin_tcp(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
     return daemon->tcp_listener < 0 ? daemon->tcp_listener : 0;
 }
 
+/* One that was killed may still be going, and with it a worker that it was just starting. */
+static bool is_dead(pid_t holder) {
+    uint64_t started;
+
+    return holder == 0 || worker_note_started(holder, &started) < 0;
+}
+
+/* Blocks at most LOCK_TRIES * LOCK_PAUSE_US, before the loop runs. */
+static int take_lock(struct daemon *daemon, const char *path, pid_t *ret_holder) {
+    int result = lock_take(&daemon->lock, path, ret_holder);
+
+    for (int tries = 0; result == UV_EEXIST && is_dead(*ret_holder) && tries < LOCK_TRIES;
+         tries++) {
+        usleep(LOCK_PAUSE_US);
+        result = lock_take(&daemon->lock, path, ret_holder);
+    }
+    return result;
+}
+
 static int begin(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
     char path[HOME_FILE_MAX];
     char error[HOME_ERROR_MAX];
@@ -455,7 +476,7 @@ static int begin(struct daemon *daemon, char sentence[SENTENCE_MAX]) {
     }
     result = home_file(daemon->home, HOME_LOCK, path, sizeof path);
     if (result == 0)
-        result = lock_take(&daemon->lock, path, &holder);
+        result = take_lock(daemon, path, &holder);
     if (result == UV_EEXIST)
         snprintf(sentence, SENTENCE_MAX, "a daemon has %.512s already (process %d)", daemon->home,
                  (int)holder);
