@@ -90,6 +90,23 @@ def test_more_clients_than_there_is_room_for(daemon, crowd):
     assert procfs.descriptors(daemon.daemon_pid()) < 1200
 
 
+def test_a_thousand_clients_of_every_kind(daemon, crowd):
+    """Garbage, half requests, bodies of 10 MB, announced and not, and such as read nothing; whoever
+    behaves is served between them."""
+    large = b"[" + b" " * (10 << 20)
+    kinds = [b"", b"GET /v1 HT", os.urandom(2000), b"\x00" * 5000,
+             HEAD + b"Content-Length: 8000000\r\n\r\n" + b"[" * 10_000,
+             b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200, EVENTS,
+             b"POST /v1/kill HTTP/1.1\r\nHost: evil\r\nContent-Length: 2\r\n\r\n{}"]
+    for index in range(1000):
+        crowd.join(1, kinds[index % len(kinds)])
+        if index % 50 == 0:
+            crowd.join(1, HEAD + b"Content-Length: %d\r\n\r\n" % len(large) + large)
+            crowd.join(1, HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(large) + large)
+            check_served(daemon)
+    assert daemon.cli("jlist", timeout=10).code == 0
+
+
 @pytest.mark.parametrize("rest", [b"", b"[" * 100_000, b" " * 1_000_000],
                          ids=["nothing", "a little", "a lot"])
 def test_bodies_that_stop_in_the_middle(daemon, crowd, rest):
