@@ -101,6 +101,27 @@ static void test_what_our_own_parent_set_is_replaced(void **state) {
     text_list_clear(&list);
 }
 
+/* What a service manager has told whoever asked; what an app asks for itself it gets. */
+static void test_what_is_said_to_one_process_is_not_passed_on(void **state) {
+    static const char *const names[] = {"NOTIFY_SOCKET",    "WATCHDOG_USEC", "WATCHDOG_PID",
+                                        "SYSTEMD_EXEC_PID", "LISTEN_FDS",    "LISTEN_PID",
+                                        "LISTEN_FDNAMES"};
+    struct settings *settings = settings_create();
+    struct text_list list;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        text_list_set_variable(&settings->environment, names[i], "callers");
+    text_list_set_variable(&settings->env, "WATCHDOG_USEC", "asked");
+    list = create(settings, false);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strcmp(names[i], "WATCHDOG_USEC") != 0)
+            assert_null(find(&list, names[i]));
+    assert_string_equal(find(&list, "WATCHDOG_USEC"), "asked");
+    text_list_clear(&list);
+    settings_unref(settings);
+}
+
 static void test_all_else_is_passed_on(void **state) {
     struct settings settings = {.name = NULL};
     struct text_list list;
@@ -249,6 +270,7 @@ int main(void) {
         cmocka_unit_test(test_a_node_worker_learns_of_its_channel),
         cmocka_unit_test(test_a_node_program_that_is_alone_has_a_channel_and_no_number),
         cmocka_unit_test(test_what_our_own_parent_set_is_replaced),
+        cmocka_unit_test(test_what_is_said_to_one_process_is_not_passed_on),
         cmocka_unit_test(test_all_else_is_passed_on),
         cmocka_unit_test(test_filtered_prefixes_are_left_out),
         cmocka_unit_test(test_what_is_nearer_to_the_worker_goes_over_the_rest),
