@@ -15,7 +15,7 @@ FOLDERS = {
     "http": {"base"},
     "master": {"base", "config", "ipc", "policy"},
     "worker": {"base", "http", "baton/worker.h"},
-    "cli": {"base", "config", "http", "policy"},
+    "cli": {"base", "config", "http", "ipc", "policy"},
 }
 PRELOAD = {path.name for path in (ROOT / "src" / "worker").glob("preload*.[ch]")} | {
     "system_call.h"}
