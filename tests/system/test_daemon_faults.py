@@ -115,7 +115,7 @@ def test_each_allocation_fails(home, path):
             break
         number += step
         if not THOROUGH:
-            step = max(1, number // 3)
+            step = max(1, number // 2)
     assert number > 3, "the library was not loaded"
     assert_sound(home, pid, port)
 
