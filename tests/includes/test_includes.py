@@ -118,10 +118,10 @@ def test_every_header_is_guarded_by_its_path():
 
 
 def test_the_documented_table_is_this_one():
-    """The worker's row is in words; it differs by file."""
+    """The worker's row is in words, for it differs by file, and so is what follows a semicolon."""
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `src/(\w+)` \|[^|]*\|([^|]*)\|", text, re.MULTILINE)
     assert {folder for folder, _ in rows} == set(FOLDERS)
     for folder, cell in rows:
         if folder != "worker":
-            assert set(re.findall(r"\w+", cell)) == FOLDERS[folder], folder
+            assert set(re.findall(r"\w+", cell.partition(";")[0])) == FOLDERS[folder], folder
