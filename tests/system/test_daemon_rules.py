@@ -157,10 +157,16 @@ def test_whatever_ignores_its_signal_is_killed(home):
 
 
 def environment_of(home, name):
-    """The variables of a worker, as the kernel has them."""
-    with open(f"/proc/{home.pids(name)[0]}/environ", "rb") as file:
-        pairs = [one.partition(b"=") for one in file.read().split(b"\0") if one]
-    return {key.decode(): value.decode() for key, _, value in pairs}
+    """The variables of a worker, as the kernel has them once its program runs."""
+    pid = home.pids(name)[0]
+
+    def look():
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            pairs = [one.partition(b"=") for one in file.read().split(b"\0") if one]
+        found = {key.decode(): value.decode() for key, _, value in pairs}
+        return found if "pm_id" in found else None
+
+    return until(look, 10, "the program to run")
 
 
 def test_a_process_file_is_exactly_what_runs(home):
