@@ -300,7 +300,7 @@ static void begin_turn(struct slot *slot) {
     slot->app->renewing = (int32_t)slot->number;
     if (slot->turn.request == 0)
         slot->history.restarts++;
-    else
+    else if (slot->wish != SLOT_STOPPED) /* else it is a start, as PM2 counts */
         slot->renewals++;
     restart_forget(&slot->history);
     uv_timer_stop(&slot->timer);

@@ -68,4 +68,6 @@ INTENDED = [
                "there is no such app, and nothing was shown"),
     Difference("describe_and_env", "env a: code", 1, 0, "a name is as good as a number"),
     Difference("other_commands", "04 init: code", 0, 1, "pm2 overwrites the file that is there"),
+    Difference("process_file_environments", "04 start apps.json --only nope: code", 0, 1,
+               "nothing was started"),
 ]

@@ -116,7 +116,7 @@ def ids_and_pids(run):
 def start_a_script(run):
     result = run("start", "server.js")
     run.see("messages", messages(result)[-2:])
-    run.see("served", get(run.port).outcome)
+    until(lambda: get(run.port).outcome == "ok", 15, "an answer")
     run.see_fields("process", run.home.process("server"))
     run("stop", "server")
     run.see_fields("stopped", run.home.process("server"))
@@ -392,6 +392,7 @@ def restart_with_other_flags(run):
     run("restart", "a", "--namespace", "other")
     run("restart", "a", "-n", "renamed")
     run("start", "surroundings.js", "-n", "b", "--", "one")
+    run.wait_log("b", "}\n")
     run("restart", "b", "--", "two")
     until(lambda: run.home.log("b").count("}\n") == 2, 10, "the second line")
     run.see("arguments", run.surroundings("b")["args"])

@@ -84,6 +84,14 @@ def test_targets_by_turns_under_the_name_pm2(home):
     assert home.process("a").status == "stopped"
 
 
+def test_a_restart_of_what_is_stopped_is_a_start(api):
+    api.cli("stop", "api").ok()
+    api.cli("restart", "api").ok()
+    assert api.process("api").restarts == 0
+    api.cli("restart", "api").ok()
+    assert api.process("api").restarts == 1
+
+
 def test_watch_is_turned_on_and_off(api):
     def watched(*words):
         api.cli(*words).ok()
