@@ -503,9 +503,9 @@ def test_parallel_is_the_number_of_apps_at_once(home):
         for name in ("a", "b", "c")]))
     home.cli("start", "apps.json").ok()
     for action in ("restart", "reload"):
+        counts = {one.id: one.restarts for one in home.jlist()}
         process = home.start_aside(action, "all", "--parallel", "1")
         most = 0
-        counts = {one.id: one.restarts for one in home.jlist()}
         while process.poll() is None:
             renewed = [one for one in home.jlist() if one.restarts > counts[one.id]]
             by_app = {name: sum(one.name == name for one in renewed) for name in "abc"}
