@@ -305,8 +305,12 @@ static void test_cron(void **state) {
     check_refused("{cron_restart: '0 25 * * *'}",
                   "cron_restart: the hour cannot be '25': it is 0 to 23, *, or a list, range or "
                   "step of these");
-    check_refused("{cron_restart: 5}",
-                  "cron_restart takes a cron expression such as \"0 4 * * *\", not 5");
+    check_refused(
+        "{cron_restart: 5}",
+        "cron_restart takes a cron expression such as \"0 4 * * *\", or 0 for none, not 5");
+    apply("{cron_restart: 0}");
+    assert_null(settings.cron_restart);
+    apply("{cron_restart: '0 4 * * MON'}");
     assert_string_equal(settings.cron_restart, "0 4 * * MON");
 }
 

@@ -357,8 +357,9 @@ static void test_every_problem_is_found(void **state) {
                                            "per CPU, or -K for K fewer, not \"many\"");
     assert_string_equal(problems.items[1], "app 'b': a script is missing");
     assert_string_equal(problems.items[2], "app 'none': there is no file './none.js'");
-    assert_string_equal(problems.items[3],
-                        "app 'd': health needs a port: health.port, or the app's own as port");
+    assert_string_equal(
+        problems.items[3],
+        "app 'd': health needs a port in fork mode: health.port, or the app's own as port");
     assert_string_equal(problems.items[4], "app 'sh': 'sh' cannot depend on itself");
     assert_int_equal(warnings.count, 0);
 }
