@@ -298,8 +298,6 @@ int listener_start(struct listener *listener, uv_loop_t *loop,
             close_descriptor(listener);
         return result;
     }
-    if (options->bind_only && listener->lender)
-        close(options->socket);
     uv_timer_init(loop, &listener->timer);
     listener->poll.data = listener;
     listener->timer.data = listener;

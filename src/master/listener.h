@@ -95,8 +95,8 @@ struct listener_options {
     const struct listener_key *key;
     int backlog;
     bool bind_only; /* `socket` is bound, and listens from listener_listen() on */
-    int socket; /* with bind_only: an unbound TCP socket; taken over when the start succeeds, and
-                   closed where a socket is lent */
+    int socket;     /* with bind_only: an unbound TCP socket; taken over when the start succeeds,
+                       unless `source` lends one: then it stays the caller's */
     struct policy *policy; /* taken over when the start succeeds */
     struct dispatcher_limits limits;
     int descriptor_limit;

@@ -457,6 +457,60 @@ static void test_close_lets_go_whoever_waits(void **state) {
     }
 }
 
+static int lent;
+
+static int lend(void *owner, int type, const struct sockaddr *address, socklen_t length) {
+    (void)owner;
+    (void)address;
+    (void)length;
+    assert_int_equal(type, SOCK_STREAM);
+    return lent;
+}
+
+static void take_home(void *owner, int descriptor) {
+    (void)owner;
+    assert_int_equal(descriptor, lent);
+    lent = -1;
+}
+
+static int listen_for_manager(void) {
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    socklen_t length = sizeof key.address.ipv4;
+
+    assert_int_equal(bind(descriptor, &key.address.any, key.length), 0);
+    assert_int_equal(listen(descriptor, 8), 0);
+    assert_int_equal(getsockname(descriptor, &key.address.any, &length), 0);
+    return descriptor;
+}
+
+/* Who brought the other closes it, once: after that the number may be somebody else's. */
+static void test_where_a_socket_is_lent_the_brought_one_stays_the_callers(void **state) {
+    static const struct listener_source source = {.lend = lend, .give_back = take_home};
+    int manager = listen_for_manager();
+    int brought = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int client;
+    char byte;
+
+    (void)state;
+    lent = manager;
+    options.bind_only = true;
+    options.socket = brought;
+    options.source = &source;
+    assert_int_equal(start(), 0);
+    assert_int_equal(listener.descriptor, manager);
+    assert_true(fcntl(brought, F_GETFD) >= 0);
+    client = connect_client();
+    stop();
+    assert_int_equal(lent, -1);
+    assert_true(fcntl(brought, F_GETFD) >= 0);
+    assert_true(fcntl(manager, F_GETFD) >= 0);
+    assert_int_equal(recv(client, &byte, 1, MSG_DONTWAIT), -1);
+    assert_int_equal(errno, EAGAIN); /* it waits in the manager's socket */
+    close(client);
+    close(brought);
+    close(manager);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, loop_tear_down)
 
 int main(void) {
@@ -467,6 +521,7 @@ int main(void) {
         TEST(without_a_host_both_families_are_served),
         TEST(a_unix_socket_and_its_file),
         TEST(a_shared_socket_is_bound_only),
+        TEST(where_a_socket_is_lent_the_brought_one_stays_the_callers),
         TEST(a_crowd_is_accepted_and_handed_over),
         TEST(clients_are_accepted_against_credit),
         TEST(who_waits_too_long_is_let_go),
