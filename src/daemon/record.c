@@ -106,8 +106,8 @@ static void replace_unhealthy(struct record *record, uint32_t slot) {
     struct record_process *process = &record->processes[slot];
 
     snprintf(process->unhealthy, sizeof process->unhealthy, "%s", process->check->last.reason);
-    log_warning("worker %u (pid %d) of %s is unhealthy: %s, %u times in a row; replacing it", slot,
-                (int)process->checked, record->settings->name, process->unhealthy,
+    log_warning("worker %u of %s (pid %d) is unhealthy: %s, %u times in a row; replacing it", slot,
+                record->settings->name, (int)process->checked, process->unhealthy,
                 process->check->health.failed);
     app_replace_slot(record->app, slot, "it was unhealthy");
 }

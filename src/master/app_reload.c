@@ -370,8 +370,9 @@ void app_replace_slot(struct app *app, uint32_t number, const char *why) {
 }
 
 void app_renew_large(struct slot *slot) {
-    log_warning(
-        "worker %u (pid %d) uses %llu MB, more than --max-memory-restart allows; replacing it",
-        slot->number, (int)slot->current->pid, (unsigned long long)(slot->current->memory >> 20));
+    log_warning("worker %u of %s (pid %d) uses %llu MB, more than --max-memory-restart allows; "
+                "replacing it",
+                slot->number, slot->app->settings->name, (int)slot->current->pid,
+                (unsigned long long)(slot->current->memory >> 20));
     app_replace_slot(slot->app, slot->number, "it used more than --max-memory-restart allows");
 }

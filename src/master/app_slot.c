@@ -425,8 +425,9 @@ static void on_slow(void *owner, struct child *child) {
                            "it did not say that it is ready within --listen-timeout");
         child_kill(child, "it did not say that it is ready within --listen-timeout");
     } else {
-        log_warning("worker %u (pid %d) does not listen yet after %llu ms", child->slot,
-                    (int)child->pid, (unsigned long long)child->settings->listen_timeout_ms);
+        log_warning("worker %u of %s (pid %d) does not listen yet after %llu ms", child->slot,
+                    child->settings->name, (int)child->pid,
+                    (unsigned long long)child->settings->listen_timeout_ms);
         app_renewal_failed(slot, UV_ETIMEDOUT, "it does not listen yet after --listen-timeout");
     }
     app_renew_next(app);
@@ -463,11 +464,12 @@ static void give_up_dying(struct slot *slot, const struct child *child) {
 
 static void start_after(struct slot *slot, const struct child *child, uint64_t delay_ms) {
     if (delay_ms == 0)
-        log_warning("worker %u (pid %d) %s; starting another", slot->number, (int)child->pid,
-                    slot->reason);
+        log_warning("worker %u of %s (pid %d) %s; starting another", slot->number,
+                    child->settings->name, (int)child->pid, slot->reason);
     else
-        log_warning("worker %u (pid %d) %s; starting another in %llu ms", slot->number,
-                    (int)child->pid, slot->reason, (unsigned long long)delay_ms);
+        log_warning("worker %u of %s (pid %d) %s; starting another in %llu ms", slot->number,
+                    child->settings->name, (int)child->pid, slot->reason,
+                    (unsigned long long)delay_ms);
     schedule(slot, delay_ms);
 }
 
@@ -482,11 +484,12 @@ static void decide_restart(struct slot *slot, const struct child *child) {
     case RESTART_DONE:
         slot->wish = SLOT_DONE;
         slot->failed = !ended_well(child->settings, child->status);
-        log_info("worker %u (pid %d) %s; it is not started again", slot->number, (int)child->pid,
-                 slot->reason);
+        log_info("worker %u of %s (pid %d) %s; it is not started again", slot->number,
+                 child->settings->name, (int)child->pid, slot->reason);
         break;
     case RESTART_GIVE_UP:
-        log_error("worker %u (pid %d) %s", slot->number, (int)child->pid, slot->reason);
+        log_error("worker %u of %s (pid %d) %s", slot->number, child->settings->name,
+                  (int)child->pid, slot->reason);
         give_up_dying(slot, child);
         break;
     case RESTART_AFTER:
@@ -575,8 +578,8 @@ static void on_ended(void *owner, struct child *child) {
         else if (slot->wish == SLOT_WANTED)
             lose_current(slot, child);
     } else if (child->reason) {
-        log_warning("worker %u (pid %d) was killed because %s", child->slot, (int)child->pid,
-                    child->reason);
+        log_warning("worker %u of %s (pid %d) was killed because %s", child->slot,
+                    child->settings->name, (int)child->pid, child->reason);
     }
     if (slot->children == 0)
         on_emptied(slot);

@@ -12,8 +12,8 @@
 void child_set_state(struct child *child, enum child_state state) {
     if (!child_state_allowed(child->state, state))
         return;
-    log_debug("worker %u (pid %d): %s, was %s", child->slot, (int)child->pid,
-              child_state_name(state), child_state_name(child->state));
+    log_debug("worker %u of %s (pid %d): %s, was %s", child->slot, child->settings->name,
+              (int)child->pid, child_state_name(state), child_state_name(child->state));
     child->state = state;
     child->was_ready = child->was_ready || state == CHILD_READY;
     if (state == CHILD_READY || (state == CHILD_DRAINING && child->retiring))

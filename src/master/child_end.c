@@ -233,9 +233,10 @@ void child_on_timer(uv_timer_t *timer) {
         wait_for_orphans(child);
         break;
     case CHILD_TIMER_KILL:
-        log_warning("worker %u (pid %d) did not end within %llu ms of its stop signal; killing it",
-                    child->slot, (int)child->pid,
-                    (unsigned long long)child->settings->kill_timeout_ms);
+        log_warning(
+            "worker %u of %s (pid %d) did not end within %llu ms of its stop signal; killing it",
+            child->slot, child->settings->name, (int)child->pid,
+            (unsigned long long)child->settings->kill_timeout_ms);
         child_kill(child, NULL);
         break;
     }

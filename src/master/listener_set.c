@@ -57,9 +57,9 @@ static void complain_of_stuck(struct child *child, uint64_t held_ms) {
     if (child->stuck_said_ms && clock_ms() - child->stuck_said_ms < STUCK_SAID_MS)
         return;
     child->stuck_said_ms = clock_ms();
-    log_warning(
-        "worker %u (pid %d) has not taken a client for %llu ms: it gets no more until it does",
-        child->slot, (int)child->pid, (unsigned long long)held_ms);
+    log_warning("worker %u of %s (pid %d) has not taken a client for %llu ms: it gets no more "
+                "until it does",
+                child->slot, child->settings->name, (int)child->pid, (unsigned long long)held_ms);
 }
 
 /* An event loop should never be held up. A server that does one thing after the other is, by each

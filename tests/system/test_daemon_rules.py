@@ -25,6 +25,18 @@ def test_a_crash_loop_ends(home):
     assert "3" in process.baton["reason"]
 
 
+def test_the_log_says_whose_worker_it_was(home):
+    """All apps share the daemon's log."""
+    home.write("idle.js", "require('net').createServer().listen(0)")
+    for name in ("api", "web"):
+        home.start("idle.js", "-n", name)
+    for name in ("api", "web"):
+        pid = home.pids(name)[0]
+        kill(pid)
+        until(lambda: f"worker 0 of {name} (pid {pid}) was ended by SIGKILL" in home.daemon_log(),
+              10, home.daemon_log)
+
+
 def test_a_crash_loop_that_begins_late_ends_too(home):
     """pm2 counts only what happens in the first max_restarts * min_uptime (#1496)."""
     home.write("app.js", "if (require('fs').existsSync('broken')) process.exit(3);"
