@@ -8,9 +8,9 @@
  *
  * Lines are announced only while somebody follows, and cut only for those and for formats: raw
  * output that nobody follows is written as it was read. A line longer than OUTPUT_HELD_MAX is
- * written and announced in pieces. The last 4 KiB of each worker are kept, for failure reports. A
- * slow disk slows the workers: after a write that waited for it nothing is taken for ten times as
- * long. A full one slows nobody.
+ * written and announced in pieces. The last of each worker is kept, for failure reports
+ * (recent_output.h). A slow disk slows the workers: after a write that waited for it nothing is
+ * taken for ten times as long. A full one slows nobody.
  *
  * start/close(callback). Settings, home and name are the caller's and outlive it. */
 #ifndef BATON_DAEMON_APP_LOG_H
@@ -20,12 +20,11 @@
 #include "base/list.h"
 #include "config/settings.h"
 #include "daemon/log_file.h"
+#include "daemon/log_path.h"
 #include "master/output_sink.h"
 
 #include <limits.h>
 #include <uv.h>
-
-#define APP_LOG_LAST_LINES 20
 
 struct app_log_slot;
 
@@ -37,8 +36,6 @@ struct log_line {
     const char *text; /* without newline and not terminated, valid during the call */
     size_t length;
 };
-
-enum app_log_kind { APP_LOG_OUT, APP_LOG_ERROR, APP_LOG_COMBINED, APP_LOG_KINDS };
 
 struct app_log_options {
     uv_loop_t *loop;
@@ -97,12 +94,10 @@ void app_log_flush(struct app_log *log);
 void app_log_reopen(struct app_log *log);
 
 /* A slot's file: 0 with its absolute path, UV_ENOENT where there is none, or UV_ENAMETOOLONG. */
-int app_log_path(const struct app_log *log, uint32_t slot, enum app_log_kind kind,
+int app_log_path(const struct app_log *log, uint32_t slot, enum log_path_kind kind,
                  char path[PATH_MAX]);
 
-/* Appends at most APP_LOG_LAST_LINES lines that the worker has printed last, each with its newline,
- * as UTF-8. It is known by slot and process, as long as it is one of the two of its slot that have
- * printed last; 0: whichever has. 0 or -ENOMEM. */
+/* Appends the lines that the slot's worker has printed last: recent_output_last_lines(). */
 int app_log_last_lines(const struct app_log *log, uint32_t slot, pid_t pid, struct buffer *text);
 
 #endif

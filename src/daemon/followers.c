@@ -251,7 +251,7 @@ static int add_file(struct follower *follower, const struct fleet_process *proce
                                .name = process->record->settings->name,
                                .error = error};
 
-    record_log_path(process->record, process->slot, error ? APP_LOG_ERROR : APP_LOG_OUT, path);
+    record_log_path(process->record, process->slot, error ? LOG_PATH_ERROR : LOG_PATH_OUT, path);
     return path[0] == '\0' ? 0 : recall_add(follower->recall, &file);
 }
 

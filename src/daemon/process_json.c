@@ -48,7 +48,7 @@ static void add_environment(struct json_text *text, const struct settings *setti
 }
 
 static void add_path(struct json_text *text, const char *name, const struct drawn *drawn,
-                     enum app_log_kind kind) {
+                     enum log_path_kind kind) {
     char path[PATH_MAX];
 
     record_log_path(drawn->record, drawn->slot, kind, path);
@@ -65,9 +65,9 @@ static void add_pid_path(struct json_text *text, const struct drawn *drawn) {
 }
 
 static void add_paths(struct json_text *text, const struct drawn *drawn) {
-    add_path(text, "pm_out_log_path", drawn, APP_LOG_OUT);
-    add_path(text, "pm_err_log_path", drawn, APP_LOG_ERROR);
-    add_path(text, "pm_log_path", drawn, APP_LOG_COMBINED);
+    add_path(text, "pm_out_log_path", drawn, LOG_PATH_OUT);
+    add_path(text, "pm_err_log_path", drawn, LOG_PATH_ERROR);
+    add_path(text, "pm_log_path", drawn, LOG_PATH_COMBINED);
     add_pid_path(text, drawn);
 }
 

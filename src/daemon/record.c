@@ -675,7 +675,7 @@ int record_grow(struct record *record, uint32_t count) {
     return result;
 }
 
-void record_log_path(const struct record *record, uint32_t slot, enum app_log_kind kind,
+void record_log_path(const struct record *record, uint32_t slot, enum log_path_kind kind,
                      char path[PATH_MAX]) {
     if (app_log_path(&record->log, slot, kind, path) < 0)
         path[0] = '\0';

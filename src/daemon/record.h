@@ -118,7 +118,7 @@ void record_remove(struct record *record, uint32_t slot);
 int record_grow(struct record *record, uint32_t count);
 
 /* Where the output of a slot goes: "" where there is no such file. */
-void record_log_path(const struct record *record, uint32_t slot, enum app_log_kind kind,
+void record_log_path(const struct record *record, uint32_t slot, enum log_path_kind kind,
                      char path[PATH_MAX]);
 
 #endif

@@ -208,9 +208,9 @@ static void test_one_instance_has_files_without_number(void **state) {
     check("logs/my-app-out.log", "to out\n");
     check("logs/my-app-error.log", "to error\n");
     snprintf(expected, sizeof expected, "%s/logs/my-app-out.log", home);
-    assert_int_equal(app_log_path(&app_log, 0, APP_LOG_OUT, path), 0);
+    assert_int_equal(app_log_path(&app_log, 0, LOG_PATH_OUT, path), 0);
     assert_string_equal(path, expected);
-    assert_int_equal(app_log_path(&app_log, 0, APP_LOG_COMBINED, path), UV_ENOENT);
+    assert_int_equal(app_log_path(&app_log, 0, LOG_PATH_COMBINED, path), UV_ENOENT);
     end();
 }
 
@@ -311,7 +311,7 @@ static void test_no_files_where_none_are_wanted(void **state) {
     print(0, true, "nowhere\n");
     assert_string_equal(announced, "0o nowhere|0e nowhere|");
     assert_false(is_there("logs"));
-    assert_int_equal(app_log_path(&app_log, 0, APP_LOG_OUT, path), UV_ENOENT);
+    assert_int_equal(app_log_path(&app_log, 0, LOG_PATH_OUT, path), UV_ENOENT);
     end();
 }
 
