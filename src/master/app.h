@@ -101,7 +101,7 @@ struct slot {
     struct child *next;    /* a reload's, until it serves */
     unsigned children;     /* records that exist, draining ones too */
     struct restart_history history;
-    uint32_t renewals;    /* begun, and successors of workers that had grown too large */
+    uint32_t renewals;    /* asked for, in which the old worker gave way */
     uv_timer_t timer;     /* until the next start; in RENEWAL_PROVING until that is over */
     struct app_mark mark; /* the renewal that waits for its turn */
     struct app_mark turn; /* the renewal under way */
@@ -245,7 +245,7 @@ void app_reset_slot(struct app *app, uint32_t number);
 struct app_slot_status {
     enum app_status status;
     pid_t pid;                  /* 0 while no worker serves or is about to */
-    uint32_t restart_time;      /* restarts and renewals */
+    uint32_t restart_time;      /* restarts and renewals, not attempts that left the old worker */
     uint32_t unstable_restarts; /* of workers that did not live for min_uptime, in a row */
     int64_t created_ms;         /* wall clock: the slot */
     int64_t up_ms;              /* wall clock: its last worker; 0: never started */

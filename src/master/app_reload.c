@@ -156,12 +156,21 @@ static void drain(const struct slot *slot, struct child *old) {
     child_drain(old, clock_ms());
 }
 
+/* Counted when the old worker gives way, not before: an attempt that fails replaces nothing. */
+static void count_turn(struct slot *slot) {
+    if (slot->turn.request == 0)
+        slot->history.restarts++;
+    else
+        slot->renewals++;
+}
+
 /* The successor takes the seats of the old worker, which then drains. */
 static void replace(struct slot *slot) {
     struct child *old = slot->current;
 
     slot->current = slot->next;
     slot->next = NULL;
+    count_turn(slot);
     child_serve(slot->current, clock_ms());
     if (old)
         drain(slot, old);
@@ -241,6 +250,7 @@ void app_promote(struct slot *slot) {
 
     slot->current = next;
     slot->next = NULL;
+    count_turn(slot);
     next->wants_to_serve = true;
     if (next->state == CHILD_READY || !next->settings->wait_ready)
         child_serve(next, clock_ms());
@@ -294,18 +304,19 @@ static void end_old(struct slot *slot) {
 
 static void begin_turn(struct slot *slot) {
     enum app_renewal how = way_of(slot);
+    bool beside = how == APP_RELOAD && slot->current;
+    bool started;
 
     slot->turn = slot->mark;
     slot->mark = no_mark;
     slot->app->renewing = (int32_t)slot->number;
-    if (slot->turn.request == 0)
-        slot->history.restarts++;
-    else if (slot->wish != SLOT_STOPPED) /* else it is a start, as PM2 counts */
-        slot->renewals++;
+    started = slot->wish == SLOT_STOPPED && slot->turn.request > 0; /* for PM2 no restart either */
     restart_forget(&slot->history);
     uv_timer_stop(&slot->timer);
     app_want_slot(slot);
-    if (how == APP_RELOAD && slot->current)
+    if (!beside && !started)
+        count_turn(slot);
+    if (beside)
         start_successor(slot);
     else if (how == APP_RESTART && slot->children > 0)
         end_old(slot);

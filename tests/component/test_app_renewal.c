@@ -107,6 +107,7 @@ static void expect_old_ones(uint32_t count, const char *reason) {
     assert_int_not_equal(rig.renewals[0].error, 0);
     if (!strstr(rig.renewals[0].reason, reason))
         fail_msg("'%s' does not say '%s'", rig.renewals[0].reason, reason);
+    assert_int_equal(rig_status(0).restart_time, 0); /* nothing was replaced */
     for (uint32_t i = 1; i < count; i++) {
         assert_int_equal(rig.renewals[i].slot, i);
         assert_int_equal(rig.renewals[i].error, UV_ECANCELED);

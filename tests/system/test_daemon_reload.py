@@ -211,6 +211,7 @@ def test_a_broken_version_leaves_the_old_one(home, port, name):
     assert words in result.out + result.err, str(result)
     after = home.wait_status("web", "online", 2)
     assert [one.pid for one in after] == [one.pid for one in before]
+    assert [one.restarts for one in after] == [0, 0], "nothing was replaced"
     assert get(port).outcome == "ok"
 
 
