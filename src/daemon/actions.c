@@ -462,24 +462,8 @@ void daemon_on_apps(void *owner, struct control_request *request) {
 
 void daemon_on_save(void *owner, struct control_request *request) {
     struct daemon *daemon = owner;
-    bool force = json_is_true(json_object_get(request->body, "force"));
-    json_t *saved = fleet_save(&daemon->fleet);
-    char path[PATH_SIZE];
-    int result = home_file(daemon->home, HOME_DUMP, path, sizeof path);
 
-    if (result == 0)
-        result = saved ? state_file_write(path, saved, force) : UV_ENOMEM;
-    if (result == UV_ENOTEMPTY)
-        control_reply_error(request->connection, 409, "empty",
-                            "there is no app to be saved, and the dump has some: it is kept");
-    else if (result < 0)
-        control_reply_error(request->connection, 500, "failed", "cannot write %s: %s", path,
-                            uv_strerror(result));
-    else
-        control_reply_json(
-            request->connection, 200,
-            json_pack("{s:s, s:I}", "path", path, "apps", (json_int_t)json_array_size(saved)));
-    json_decref(saved);
+    saving_dump(&daemon->saving, request, json_is_true(json_object_get(request->body, "force")));
 }
 
 void daemon_on_resurrect(void *owner, struct control_request *request) {

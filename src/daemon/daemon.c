@@ -23,7 +23,6 @@
 #define DOWN_DELAY_MS 2000
 #define LOCK_TRIES    100
 #define LOCK_PAUSE_US 20000
-#define SAVE_DELAY_MS 20
 #define TRIM_DELAY_MS 250
 #define LOG_SIZE_MAX  (10u * 1024 * 1024)
 #define LOG_KEEP      5
@@ -73,21 +72,30 @@ static int fail(struct daemon *daemon, const char *sentence) {
 
 /* --- what is saved --- */
 
+static json_t *draw_apps(void *owner) {
+    const struct daemon *daemon = owner;
+
+    return fleet_save(&daemon->fleet);
+}
+
 static void on_saved(void *owner, int result) {
     struct daemon *daemon = owner;
 
-    if (result < 0)
-        log_error("the list of apps cannot be saved in %s: %s", daemon->home, uv_strerror(result));
+    operation_saved(&daemon->fleet.operations,
+                    result < 0 ? "the list of apps could not be saved; daemon.log says why" : NULL);
 }
 
-static void on_save_due(uv_timer_t *timer) {
-    struct daemon *daemon = timer->data;
-    json_t *saved = fleet_save(&daemon->fleet);
+static bool is_saved(void *owner) {
+    const struct daemon *daemon = owner;
 
-    /* Nothing is left because it was deleted. */
-    if (saved && state_saver_save(&daemon->saver, saved, true) < 0)
-        log_error("the list of apps cannot be saved: memory is out");
-    json_decref(saved);
+    return !saving_is_pending(&daemon->saving);
+}
+
+static void on_list_changed(void *owner) {
+    struct daemon *daemon = owner;
+
+    if (!daemon->ending)
+        saving_changed(&daemon->saving);
 }
 
 /* What it took to change something is given back, once nothing changes any more. */
@@ -114,23 +122,21 @@ static void watch_for_down(struct daemon *daemon) {
         uv_timer_start(&daemon->down_timer, on_down, DOWN_DELAY_MS, 0);
 }
 
-static void on_changed(void *owner) {
-    struct daemon *daemon = owner;
-
+static void note_change(struct daemon *daemon) {
     if (daemon->ending)
         return;
     if (daemon->options->until_down)
         watch_for_down(daemon);
     uv_timer_start(&daemon->trim_timer, on_settled, TRIM_DELAY_MS, 0);
-    if (!uv_is_active((uv_handle_t *)&daemon->save_timer))
-        uv_timer_start(&daemon->save_timer, on_save_due, SAVE_DELAY_MS, 0);
 }
 
 static void on_process(void *owner, struct record *record, uint32_t slot) {
+    note_change(owner);
     daemon_announce_process(owner, record, slot);
 }
 
 static void on_removed(void *owner, struct record *record, uint32_t pm_id) {
+    note_change(owner);
     daemon_announce_removed(owner, record, pm_id);
 }
 
@@ -138,8 +144,11 @@ static void on_line(void *owner, struct record *record, const struct log_line *l
     daemon_announce_line(owner, record, line);
 }
 
-static const struct fleet_events fleet_events = {
-    .changed = on_changed, .process = on_process, .removed = on_removed, .line = on_line};
+static const struct fleet_events fleet_events = {.changed = on_list_changed,
+                                                 .is_saved = is_saved,
+                                                 .process = on_process,
+                                                 .removed = on_removed,
+                                                 .line = on_line};
 
 /* The last of what ran before serves again, or will not: nobody needs the survivors any more. */
 static void on_restored(void *owner) {
@@ -182,7 +191,6 @@ static void on_host_closed(void *owner) {
 
     for (size_t i = 0; i < DAEMON_SIGNALS; i++)
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
-    uv_close((uv_handle_t *)&daemon->save_timer, NULL);
     uv_close((uv_handle_t *)&daemon->down_timer, NULL);
     uv_close((uv_handle_t *)&daemon->trim_timer, NULL);
 }
@@ -191,7 +199,7 @@ static void on_control_closed(void *owner) {
     struct daemon *daemon = owner;
 
     notify_close(&daemon->notify, NULL, NULL);
-    state_saver_close(&daemon->saver, NULL);
+    saving_close(&daemon->saving);
     host_close(&daemon->host, on_host_closed, daemon);
 }
 
@@ -216,7 +224,6 @@ void daemon_end(struct daemon *daemon, bool forget) {
     if (daemon->ending)
         return;
     daemon->ending = true;
-    uv_timer_stop(&daemon->save_timer);
     uv_timer_stop(&daemon->trim_timer);
     log_info("stopping every app, then the daemon");
     notify_stopping(&daemon->notify, "stopping every app");
@@ -253,8 +260,6 @@ static int start_signals(struct daemon *daemon) {
     }
     uv_timer_init(&daemon->loop, &daemon->down_timer);
     daemon->down_timer.data = daemon;
-    uv_timer_init(&daemon->loop, &daemon->save_timer);
-    daemon->save_timer.data = daemon;
     uv_timer_init(&daemon->loop, &daemon->trim_timer);
     return result;
 }
@@ -374,6 +379,16 @@ static int start_tcp(struct daemon *daemon) {
     return control_open_tcp(&daemon->control, listener, &daemon->tcp_address, daemon->token);
 }
 
+static int start_saving(struct daemon *daemon) {
+    struct saving_options options = {.loop = &daemon->loop,
+                                     .home = daemon->home,
+                                     .draw = draw_apps,
+                                     .settled = on_saved,
+                                     .owner = daemon};
+
+    return saving_start(&daemon->saving, &options);
+}
+
 static int start_parts(struct daemon *daemon) {
     struct host_options options = {.loop = &daemon->loop,
                                    .keep_channels = true,
@@ -393,9 +408,7 @@ static int start_parts(struct daemon *daemon) {
     if (result == 0)
         result = fleet_start(&daemon->fleet, &daemon->host, daemon->home, &fleet_events, daemon);
     if (result == 0)
-        result = home_file(daemon->home, HOME_STATE, path, sizeof path);
-    if (result == 0)
-        result = state_saver_start(&daemon->saver, &daemon->loop, path, on_saved, daemon);
+        result = start_saving(daemon);
     if (result == 0)
         result = start_signals(daemon);
     if (result == 0)

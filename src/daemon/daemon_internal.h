@@ -12,7 +12,7 @@
 #include "daemon/lock.h"
 #include "daemon/log_file.h"
 #include "daemon/notify.h"
-#include "daemon/state_file.h"
+#include "daemon/saving.h"
 #include "daemon/survivors.h"
 #include "master/host.h"
 
@@ -36,11 +36,10 @@ struct daemon {
     char token[CONTROL_TCP_TOKEN_SIZE];
     struct notify notify;
     struct lock lock;
-    struct state_saver saver;
+    struct saving saving;
     int ready_descriptor;  /* as in the options, until it was told */
     uv_timer_t down_timer; /* until everything is believed to be down */
     int code;              /* that it ends with */
-    uv_timer_t save_timer; /* collects changes that come together */
     uv_timer_t trim_timer; /* until the memory is given back that changes took */
     struct log_file log;
     uv_signal_t signals[DAEMON_SIGNALS];

@@ -56,7 +56,7 @@ static enum dependency judge_dependencies(const struct fleet *fleet, const struc
 static void fail_held(struct fleet *fleet, struct record *record, uint32_t slot, const char *name) {
     char reason[SETTINGS_ERROR_MAX];
 
-    record->processes[slot].held = false;
+    record_hold(record, slot, false);
     snprintf(reason, sizeof reason, "'%.128s', which it depends on, does not run", name);
     log_error("%s is not started: %s", record->settings->name, reason);
     operation_status(&fleet->operations, record->processes[slot].pm_id, APP_ERRORED, false, reason);
@@ -100,7 +100,6 @@ static void on_status(void *owner, struct record *record, uint32_t slot) {
         operation_status(&fleet->operations, pm_id, status.status, status.failed, status.reason);
     if (!fleet->acting)
         release_held(fleet);
-    fleet->events->changed(fleet->owner);
 }
 
 static void on_failing(void *owner, struct record *record, uint32_t slot) {
@@ -157,7 +156,15 @@ static void on_line(void *owner, struct record *record, const struct log_line *l
     fleet->events->line(fleet->owner, record, line);
 }
 
-static const struct record_events record_events = {.status = on_status,
+static void on_changed(void *owner, struct record *record) {
+    struct fleet *fleet = owner;
+
+    (void)record;
+    fleet->events->changed(fleet->owner);
+}
+
+static const struct record_events record_events = {.changed = on_changed,
+                                                   .status = on_status,
                                                    .failing = on_failing,
                                                    .renewed = on_renewed,
                                                    .removed = on_removed,
@@ -407,8 +414,14 @@ static json_t *draw_output(void *owner, uint32_t pm_id) {
                : NULL;
 }
 
-static const struct operation_events operation_events = {.draw = draw_process,
-                                                         .output = draw_output};
+static bool is_saved(void *owner) {
+    const struct fleet *fleet = owner;
+
+    return fleet->events->is_saved(fleet->owner);
+}
+
+static const struct operation_events operation_events = {
+    .draw = draw_process, .output = draw_output, .is_saved = is_saved};
 
 struct operation *fleet_operation(struct fleet *fleet, struct control_request *request) {
     return operation_create(&fleet->operations, fleet->loop, request, &operation_events, fleet);
@@ -509,7 +522,7 @@ static void act_on(enum fleet_action action, const struct fleet_process *one) {
     switch (action) {
     case FLEET_START:
         if (one->record->settings->depends_on.count > 0)
-            one->record->processes[one->slot].held = true;
+            record_hold(one->record, one->slot, true);
         else
             record_start(one->record, one->slot);
         break;
@@ -625,12 +638,9 @@ static json_t *save_processes(const struct record *record) {
 
     for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
          slot = record_next(record, slot + 1)) {
-        const struct slot *place = app_slot(record->app, slot);
-        bool stopped = !place || place->wish == SLOT_STOPPED;
-
         json_array_append_new(processes, json_pack("{s:I, s:b}", "pm_id",
                                                    (json_int_t)record->processes[slot].pm_id,
-                                                   "stopped", stopped));
+                                                   "stopped", record_is_stopped(record, slot)));
     }
     return processes;
 }

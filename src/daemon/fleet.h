@@ -18,8 +18,9 @@
 #include <stdint.h>
 
 struct fleet_events {
-    /* What would be saved is another. */
+    /* What would be saved is another; and whether the last of it is. */
     void (*changed)(void *owner);
+    bool (*is_saved)(void *owner);
     void (*process)(void *owner, struct record *record, uint32_t slot); /* status or worker */
     /* It is forgotten. The record is, too, if it was its last. */
     void (*removed)(void *owner, struct record *record, uint32_t pm_id);

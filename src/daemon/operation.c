@@ -143,8 +143,12 @@ static void finish(struct operation *operation) {
     uv_close((uv_handle_t *)&operation->timer, on_timer_closed);
 }
 
+static bool is_over(const struct operation *operation) {
+    return operation->begun && operation->over == operation->count;
+}
+
 static void finish_if_over(struct operation *operation) {
-    if (operation->begun && operation->over == operation->count)
+    if (is_over(operation) && operation->events->is_saved(operation->owner))
         finish(operation);
 }
 
@@ -255,6 +259,16 @@ void operation_gone(struct list *operations, uint32_t pm_id) {
                   item->goal == OPERATION_GONE || item->goal == OPERATION_STOPPED
                       ? NULL
                       : "it was deleted meanwhile");
+        finish_if_over(operation);
+    }
+}
+
+void operation_saved(struct list *operations, const char *warning) {
+    LIST_EACH(node, following, operations) {
+        struct operation *operation = LIST_ENTRY(node, struct operation, node);
+
+        if (warning && is_over(operation))
+            operation_warn(operation, warning);
         finish_if_over(operation);
     }
 }

@@ -49,6 +49,8 @@ struct operation_events {
     json_t *(*draw)(void *owner, uint32_t pm_id);
     /* An array of the lines that it printed last, a new reference, or NULL. */
     json_t *(*output)(void *owner, uint32_t pm_id);
+    /* Whether what was done so far would survive us: the answer waits for it. */
+    bool (*is_saved)(void *owner);
 };
 
 struct operation {
@@ -96,13 +98,17 @@ void operation_begin(struct operation *operation);
 /* Reports, for each operation in the list; harmless when a process is part of none. `reason` is how
  * its last worker ended, and may be NULL. `failing`: that was a failure, whatever becomes of it
  * now. */
-void operation_status(struct list *operations, uint32_t pm_id, enum app_status status,
-                      bool failing, const char *reason);
+void operation_status(struct list *operations, uint32_t pm_id, enum app_status status, bool failing,
+                      const char *reason);
 
 /* A renewal is over that answers every request for the process up to its number: an operation with
  * a later one goes on waiting. */
 void operation_renewed(struct list *operations, uint32_t pm_id, const struct app_renewed *renewed);
 void operation_gone(struct list *operations, uint32_t pm_id);
+
+/* What was done so far is saved: whatever is over is answered. `warning` (may be NULL) is part of
+ * the answers: it could not be saved. */
+void operation_saved(struct list *operations, const char *warning);
 
 /* Every operation in the list is answered: "the daemon ends". */
 void operation_abandon_all(struct list *operations);

@@ -234,6 +234,26 @@ static bool on_examine(void *owner, struct app *app, uint32_t slot) {
 
 /* --- what the app announces, continued --- */
 
+bool record_is_stopped(const struct record *record, uint32_t slot) {
+    const struct slot *place = app_slot(record->app, slot);
+
+    return (!place || place->wish == SLOT_STOPPED) && !record->processes[slot].held;
+}
+
+static void announce_change(struct record *record) {
+    record->options.events->changed(record->options.owner, record);
+}
+
+static void note_wish(struct record *record, uint32_t slot) {
+    struct record_process *process = &record->processes[slot];
+    bool stopped = record_is_stopped(record, slot);
+
+    if (stopped == process->said_stopped)
+        return;
+    process->said_stopped = stopped;
+    announce_change(record);
+}
+
 static void on_slot_changed(void *owner, struct app *app, uint32_t slot) {
     struct record *record = owner;
     struct record_process *process = &record->processes[slot];
@@ -252,6 +272,7 @@ static void on_slot_changed(void *owner, struct app *app, uint32_t slot) {
     process->held = process->held && status.status == APP_STOPPED;
     process->said_status = status.status;
     process->said_restarts = status.restart_time;
+    note_wish(record, slot);
     if (failing)
         events->failing(record->options.owner, record, slot);
     events->status(record->options.owner, record, slot);
@@ -616,6 +637,7 @@ int record_update(struct record *record, json_t *description, struct settings *s
     learn_versions(record, settings);
     arm_cron(record);
     watch_anew(record);
+    announce_change(record);
     return 0;
 }
 
@@ -641,6 +663,11 @@ uint32_t record_count(const struct record *record) {
     for (uint32_t slot = 0; slot < record->capacity; slot++)
         count += record->processes[slot].exists;
     return count;
+}
+
+void record_hold(struct record *record, uint32_t slot, bool held) {
+    record->processes[slot].held = held;
+    note_wish(record, slot);
 }
 
 void record_start(struct record *record, uint32_t slot) {
@@ -672,6 +699,7 @@ int record_grow(struct record *record, uint32_t count) {
         result = match_slots(record);
     if (result == 0)
         result = app_log_resize(&record->log, record->capacity);
+    announce_change(record);
     return result;
 }
 

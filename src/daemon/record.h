@@ -25,6 +25,9 @@
 struct record;
 
 struct record_events {
+    /* What is saved of it is another: its description, its processes, or which of them are to run.
+     */
+    void (*changed)(void *owner, struct record *record);
     /* A status is another, or a process has another worker. */
     void (*status)(void *owner, struct record *record, uint32_t slot);
     /* A worker ended before it was ready, and is tried again. */
@@ -52,6 +55,7 @@ struct record_process {
     bool held;     /* to be started as soon as the apps serve that it depends on */
     uint32_t pm_id;
     char unique_id[33]; /* random, hexadecimal: no two processes ever have the same */
+    bool said_stopped;
     enum app_status said_status;
     uint32_t said_restarts;
     pid_t noted;                       /* the worker that its pid file names, or 0 */
@@ -101,6 +105,10 @@ void record_close(struct record *record, void (*on_closed)(void *owner, struct r
 int record_update(struct record *record, json_t *description, struct settings *settings,
                   char error[SETTINGS_ERROR_MAX]);
 
+/* Whether the next daemon is not to start it: nobody wants it to run, nor to run as soon as others
+ * do. */
+bool record_is_stopped(const struct record *record, uint32_t slot);
+
 /* The number of a slot's process, and back: false when there is none. */
 bool record_pm_id(const struct record *record, uint32_t slot, uint32_t *ret_pm_id);
 
@@ -110,6 +118,9 @@ uint32_t record_count(const struct record *record);
 
 void record_start(struct record *record, uint32_t slot);
 void record_stop(struct record *record, uint32_t slot);
+
+/* It is to be started as soon as others serve, or not any more. */
+void record_hold(struct record *record, uint32_t slot, bool held);
 
 /* Stops and forgets it; `removed` is announced, perhaps before this returns. */
 void record_remove(struct record *record, uint32_t slot);

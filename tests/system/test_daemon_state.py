@@ -83,11 +83,28 @@ def test_a_daemon_that_ends_soon_after_a_crash_leaves_nobody(home):
     assert home.leftovers() == []
 
 
+def test_what_was_answered_survives_whatever_happens_next(home):
+    """Killed as soon as a command has returned, and not waited for either: the next command meets
+    one that is still dying."""
+    home.write("idle.js", "require('net').createServer().listen(0)")
+    for words, expected in ((["start", "idle.js", "-n", "a"], [("a", "online")]),
+                            (["stop", "a"], [("a", "stopped")]),
+                            (["start", "idle.js", "-n", "b", "-f"],
+                             [("a", "stopped"), ("b", "online")]),
+                            (["delete", "a"], [("b", "online")]),
+                            (["restart", "b", "-n", "c"], [("c", "online")]),
+                            (["delete", "all"], [])):
+        home.cli(*words).ok()
+        home.signal_daemon(signal.SIGKILL)
+        home.cli("ping")
+        home.cli("ls").ok()
+        home.wait(lambda all_: sorted((one.name, one.status) for one in all_) == expected)
+
+
 def test_an_app_that_was_scaled_down_comes_back_as_it_was(home):
     home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "web", "-i", "3")
     home.cli("scale", "web", "2").ok()
-    until(lambda: len(json.loads(state_file(home).read_text())[0]["processes"]) == 2, 10, "a save")
     kill_daemon(home)
     home.begin()
     assert len(home.processes("web")) == 2
@@ -98,8 +115,9 @@ def test_an_app_that_was_scaled_down_comes_back_as_it_was(home):
                                    ["logs", "a", "--nostream"]], ids=lambda words: words[0])
 def test_the_next_command_whatever_it_is_knows_the_apps(home, words):
     """Workers that live on and a list that seems empty would be the worst of both."""
-    home.write("idle.js", "require('net').createServer().listen(0)")
+    home.write("idle.js", "require('net').createServer().listen(0); console.log('a works')")
     home.start("idle.js", "-n", "a")
+    until(lambda: "a works" in home.log("a"), 10, "its output")
     kill_daemon(home)
     result = home.cli(*words).ok()
     assert "a" in result.out
