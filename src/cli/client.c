@@ -17,11 +17,37 @@
 #define PATIENCE_MS      5000  /* without a word from the daemon, before we say that we wait … */
 #define READ_TIMEOUT_MS  30000 /* … and before we give up, unless it has begun to answer */
 #define PROBE_TIMEOUT_MS 2000
+#define DYING_TRIES      200  /* connections to a daemon that is just being killed … */
+#define DYING_PAUSE_US   5000 /* … and the pause between them */
 
-static int connect_there(struct cli_client *client) {
+void cli_client_close(struct cli_client *client) {
+    if (client->there)
+        http_client_close(&client->http);
+    client->there = false;
+}
+
+static int greet(struct cli_client *client);
+
+static int connect_once(struct cli_client *client) {
     int error = http_client_open(&client->http, client->socket);
 
     client->there = error == 0;
+    if (error == 0)
+        error = greet(client);
+    if (error < 0)
+        cli_client_close(client);
+    return error;
+}
+
+/* One that was killed takes connections until the kernel has closed its socket, and then breaks
+ * them: nothing was asked yet, so it can be tried again. */
+static int connect_there(struct cli_client *client) {
+    int error = connect_once(client);
+
+    for (int tries = 0; error == UV_ECONNRESET && tries < DYING_TRIES; tries++) {
+        usleep(DYING_PAUSE_US);
+        error = connect_once(client);
+    }
     return error;
 }
 
@@ -101,12 +127,6 @@ int cli_client_open(struct cli_client *client, const struct cli_call *call,
     if (nobody_answers(error))
         return 0;
     return error < 0 ? complain(client, error) : 0;
-}
-
-void cli_client_close(struct cli_client *client) {
-    if (client->there)
-        http_client_close(&client->http);
-    client->there = false;
 }
 
 /* --- one request --- */
@@ -239,6 +259,32 @@ static int exchange_run(struct cli_client *client, struct exchange *exchange) {
     if (error == 0 && !exchange->answer->body && exchange->is_stream)
         error = UV_ECONNRESET; /* it ended without a result */
     return error;
+}
+
+static void compare_versions(const struct cli_client *client, const json_t *about) {
+    const char *version = draw_member_text(about, "version", BATON_VERSION);
+
+    if (strcmp(version, BATON_VERSION) != 0 && strcmp(client->call->command->name, "update") != 0)
+        cli_warn(client->call,
+                 "the daemon is of version %s, and this is " BATON_VERSION
+                 ": replace it with '%s update'",
+                 version, client->call->context->dialect->name);
+}
+
+/* The first words: whether it is there at all, and of our version. */
+static int greet(struct cli_client *client) {
+    const struct cli_request request = {.method = "GET", .target = "/v1"};
+    struct cli_answer answer = {.status = 0};
+    struct exchange exchange = {.request = &request, .answer = &answer};
+    int error;
+
+    buffer_init(&exchange.body);
+    error = exchange_run(client, &exchange);
+    if (error == 0)
+        compare_versions(client, answer.body);
+    buffer_clear(&exchange.body);
+    cli_answer_clear(&answer);
+    return error == UV_EPIPE ? UV_ECONNRESET : error;
 }
 
 /* What a daemon without apps would answer. */

@@ -1,10 +1,13 @@
 """What commands say when the daemon is not there, dies, or does not answer."""
 import contextlib
+import http.server
 import json
 import os
 import pty
 import signal
+import socketserver
 import subprocess
+import threading
 
 from support.daemon import kill
 from support.wait import until
@@ -18,7 +21,6 @@ def begin(home, script=MILD, kill_timeout=2000):
     home.write("app.js", script)
     home.start("app.js", "-n", "a", "--kill-timeout", kill_timeout)
     until(lambda: "up" in home.log("a"), 10, "its first line")
-    until(lambda: home.path.joinpath("state.json").exists(), 10, "what is saved")
 
 
 class Aside:
@@ -101,3 +103,33 @@ def test_whoever_leaves_is_told_that_it_goes_on(home):
     assert home.processes("a")[0].status == "stopping"
     home.write("go", "")
     home.wait_status("a", "stopped")
+
+
+class OldDaemon(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """Of another version, and without apps."""
+    daemon_threads = True
+
+    class RequestHandlerClass(http.server.BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):
+            body = b'{"name": "baton", "version": "0.0.9"}' if self.path == "/v1" else b"[]"
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+
+def test_a_daemon_of_another_version_is_named(home):
+    home.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with OldDaemon(str(home.path / "control.sock"), OldDaemon.RequestHandlerClass) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = home.cli("jlist").ok()
+        server.shutdown()
+    assert json.loads(done.out) == []
+    assert "0.0.9" in done.err and "baton update" in done.err
+    home.path.joinpath("control.sock").unlink()
