@@ -273,11 +273,20 @@ static struct output_taken take(struct output_sink *sink, const struct output_or
 
 /* --- from outside --- */
 
+/* Also the only process of an app that may have several has its number in the name, as PM2 has it:
+ * whoever reads the file need not know how many there are. */
+static bool wants_numbers(const struct settings *settings, uint32_t slots) {
+    bool several =
+        slots > 1 || settings->instances_given || settings->intercept != SETTINGS_INTERCEPT_NONE;
+
+    return several && !settings->merge_logs;
+}
+
 static void apply(struct app_log *log, const struct settings *settings) {
     log->options.settings = settings;
     if (settings->name)
         log->options.name = settings->name;
-    log->numbered = settings->instances > 1 && !settings->merge_logs;
+    log->numbered = wants_numbers(settings, settings->instances);
     log->date_format = settings->log_date_format;
     if (!log->date_format && settings->time)
         log->date_format = USUAL_DATE;
@@ -292,7 +301,7 @@ static void compress_what_waits(struct app_log *log) {
 int app_log_resize(struct app_log *log, uint32_t slots) {
     int result;
 
-    log->numbered = slots > 1 && !log->options.settings->merge_logs;
+    log->numbered = wants_numbers(log->options.settings, slots);
     result = renew_slots(log);
     if (result == 0)
         result = add_slots(log, slots);

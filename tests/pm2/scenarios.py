@@ -475,7 +475,7 @@ def send_signals(run):
 
 @scenario
 def stop_with_a_message(run):
-    run("start", "signals.js", "-n", "a", "-i", "2", "--shutdown-with-message", "--kill-timeout",
+    run("start", "signals.js", "-n", "a", "-i", "1", "--shutdown-with-message", "--kill-timeout",
         "500")
     run.wait_log("a", "started", number=0)
     run("stop", "a")
@@ -569,6 +569,29 @@ def logs_of_a_fork(run):
     run("flush")
     run("reloadLogs")
     run("logs", "nope", "--nostream")
+
+
+@scenario
+def names_of_log_files(run):
+    run.home.write("a.json", json.dumps([
+        {"name": "g", "script": "lines.js", "exec_mode": "cluster"},
+        {"name": "h", "script": "lines.js", "instances": 1},
+        {"name": "i", "script": "lines.js", "instances": 1, "exec_mode": "fork"}]))
+    run("start", "lines.js", "-n", "a")
+    run("start", "lines.js", "-n", "b", "-i", "1")
+    run("start", "lines.js", "-n", "c", "-x", "-i", "1")
+    run("start", "lines.js", "-n", "d", "-x", "-i", "2")
+    run("start", "lines.js", "-n", "e", "-i", "1", "--merge-logs")
+    run("start", "lines.js", "-n", "f", "-i", "1", "-o", "out.log")
+    run("scale", "e", "2")
+    run("scale", "b", "2")
+    run("start", "a.json")
+    run.see("paths", sorted((process.id, process.name, process.env["pm_out_log_path"],
+                             process.env["pm_err_log_path"]) for process in run.home.jlist()))
+    run("restart", "b")
+    run.see_files("home", "logs/*", "work/*.log")
+    run("scale", "a", "2")
+    run.see("of a second process in fork mode", run.home.processes("a")[1].env["pm_out_log_path"])
 
 
 @scenario

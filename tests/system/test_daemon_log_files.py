@@ -25,7 +25,7 @@ def numbers(text, name):
 def test_a_log_file_that_cannot_be_written_to(home, kind):
     """The app runs all the same, and it is said once why nothing is written."""
     port = free_port()
-    path = home.root / "out.log"
+    path = home.root / "out-0.log"
     if kind.startswith("fifo"):
         os.mkfifo(path)
     elif kind == "directory":
@@ -34,7 +34,7 @@ def test_a_log_file_that_cannot_be_written_to(home, kind):
         path.symlink_to("/proc/none/log")
     home.write("app.js", COUNTER.replace("listen(0)", "listen(0); require('./plain.js')"))
     home.program("plain.js")
-    home.start("app.js", "-n", "a", "-i", "1", "-o", path, port=port)
+    home.start("app.js", "-n", "a", "-i", "1", "-o", home.root / "out.log", port=port)
     assert get(port).outcome == "ok"
     until(lambda: str(path) in home.daemon_log(), 10, lambda: home.daemon_log())
     home.cli("logs", "a", "--nostream").ok()

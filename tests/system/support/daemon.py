@@ -266,10 +266,15 @@ class Home:
         return [pid for pid in procfs.with_environment(self.mark) if pid != os.getpid()]
 
     def log(self, name, stream="out", number=None):
-        """What is in a log file of an app; "" where there is none."""
+        """What is in a log file of an app; "" where there is none. Without a number: in the one
+        that all processes share, or in that of the only one."""
         suffix = "" if number is None else f"-{number}"
         path = self.path / "logs" / f"{name}-{stream}{suffix}.log"
-        return path.read_text(errors="replace") if path.exists() else ""
+        if path.exists():
+            return path.read_text(errors="replace")
+        numbered = list((self.path / "logs").glob(f"{name}-{stream}-*.log"))
+        alone = number is None and len(numbered) == 1
+        return numbered[0].read_text(errors="replace") if alone else ""
 
     # The control API.
 
