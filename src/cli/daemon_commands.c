@@ -7,6 +7,7 @@
 #include "cli/records.h"
 #include "cli/show.h"
 
+#include <pwd.h>
 #include <stdio.h>
 #include <sys/utsname.h>
 #include <unistd.h>
@@ -101,6 +102,15 @@ static int run_monit(struct cli_call *call) {
     return monit_run(&options);
 }
 
+static void print_user(void) {
+    const struct passwd *user = getpwuid(getuid());
+
+    if (user)
+        printf("user      %s (%u)\n", user->pw_name, (unsigned)getuid());
+    else
+        printf("user      %u\n", (unsigned)getuid());
+}
+
 /* What somebody who is to help wants to know; nothing of environments. */
 static int run_report(struct cli_call *call) {
     struct cli_answer answer = {.status = 0};
@@ -112,11 +122,11 @@ static int run_report(struct cli_call *call) {
         return 1;
     uname(&machine);
     printf("command   %s, version " BATON_VERSION "\n"
-           "machine   %s %s %s, %ld CPUs\n"
-           "user      %u\n"
-           "home      %s\n",
+           "machine   %s %s %s, %ld CPUs\n",
            call->context->dialect->name, machine.sysname, machine.release, machine.machine,
-           sysconf(_SC_NPROCESSORS_ONLN), (unsigned)getuid(), client.home);
+           sysconf(_SC_NPROCESSORS_ONLN));
+    print_user();
+    printf("home      %s\n", client.home);
     if (!client.there) {
         puts("daemon    none");
     } else if ((code = get_daemon(&client, &answer)) == 0) {

@@ -108,3 +108,55 @@ int address_parse(const char *text, struct sockaddr_storage *ret_address, sockle
     host[length - 1] = '\0';
     return parse_ipv6(host + 1, (uint16_t)port, ret_address, ret_length);
 }
+
+/* As IPv6 has it, where IPv4 addresses are a part of it. */
+static struct in6_addr host_of(const struct sockaddr *address) {
+    struct in6_addr host = IN6ADDR_ANY_INIT;
+    struct in_addr ipv4;
+
+    if (address->sa_family == AF_INET6)
+        return ((const struct sockaddr_in6 *)(const void *)address)->sin6_addr;
+    ipv4 = ((const struct sockaddr_in *)(const void *)address)->sin_addr;
+    if (ipv4.s_addr == htonl(INADDR_ANY))
+        return host;
+    host.s6_addr[10] = 0xff;
+    host.s6_addr[11] = 0xff;
+    memcpy(&host.s6_addr[12], &ipv4, sizeof ipv4);
+    return host;
+}
+
+static size_t name_length(const struct sockaddr_un *address, socklen_t length) {
+    size_t start = offsetof(struct sockaddr_un, sun_path);
+    size_t size = length > start ? length - start : 0;
+    bool abstract = size > 0 && address->sun_path[0] == '\0';
+
+    return abstract ? size : strnlen(address->sun_path, size);
+}
+
+static bool same_name(const struct sockaddr_un *one, socklen_t one_length,
+                      const struct sockaddr_un *other, socklen_t other_length) {
+    size_t length = name_length(one, one_length);
+
+    return length == name_length(other, other_length) &&
+           memcmp(one->sun_path, other->sun_path, length) == 0;
+}
+
+static bool is_internet(const struct sockaddr *address) {
+    return address->sa_family == AF_INET || address->sa_family == AF_INET6;
+}
+
+bool address_overlaps(const struct sockaddr *one, socklen_t one_length,
+                      const struct sockaddr *other, socklen_t other_length) {
+    struct in6_addr hosts[2];
+
+    if (is_internet(one) != is_internet(other))
+        return false;
+    if (!is_internet(one))
+        return same_name((const struct sockaddr_un *)(const void *)one, one_length,
+                         (const struct sockaddr_un *)(const void *)other, other_length);
+    hosts[0] = host_of(one);
+    hosts[1] = host_of(other);
+    return address_port(one) == address_port(other) &&
+           (IN6_IS_ADDR_UNSPECIFIED(&hosts[0]) || IN6_IS_ADDR_UNSPECIFIED(&hosts[1]) ||
+            memcmp(&hosts[0], &hosts[1], sizeof hosts[0]) == 0);
+}

@@ -2,6 +2,7 @@
 #ifndef BATON_MASTER_ADDRESS_H
 #define BATON_MASTER_ADDRESS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -18,5 +19,10 @@ int address_parse(const char *text, struct sockaddr_storage *ret_address, sockle
 
 /* The port in host order, 0 where there is none. */
 uint16_t address_port(const struct sockaddr *address);
+
+/* Whether two sockets of one type cannot be bound to both: the same port and host, where one of all
+ * addresses is every host, or the same path or name. */
+bool address_overlaps(const struct sockaddr *one, socklen_t one_length,
+                      const struct sockaddr *other, socklen_t other_length);
 
 #endif

@@ -47,6 +47,12 @@ void app_unlisten(void *owner, struct child *child, struct child_member *member,
 /* While a slot has no worker, its next one may want the listener that nobody else wants. */
 bool app_is_awaited(const struct app *app);
 
+/* --- app_holder.c --- */
+
+/* The other app of the host that holds the address, by a listener of ours or a worker's own socket;
+ * NULL: none. It looks through all workers' descriptors: for when bind(2) has failed. */
+const struct app *app_find_holder(const struct app *app, const struct listener_key *key);
+
 /* --- app_bypass.c --- */
 
 /* The worker is late: whether it listens by itself, and is READY by that. */

@@ -8,6 +8,18 @@
 
 #define UNWANTED_MS 1000 /* for a program that has closed its sockets to end */
 
+static void describe_in_use(struct app *app, const struct listener_key *key, const char *address) {
+    const struct app *holder = app_find_holder(app, key);
+    const char *name = app->settings->name;
+
+    if (holder)
+        snprintf(app->bind_reason, sizeof app->bind_reason,
+                 "%.160s: %s is in use by the app '%.160s'", name, address, holder->settings->name);
+    else
+        snprintf(app->bind_reason, sizeof app->bind_reason,
+                 "%.256s: %s is in use by another program", name, address);
+}
+
 /* The other workers meet the same, and one sentence is enough. */
 static void on_bind_failed(struct app *app, const struct listener_key *key, int error) {
     const char *name = app->settings->name;
@@ -19,8 +31,7 @@ static void on_bind_failed(struct app *app, const struct listener_key *key, int 
     app->bind_key = *key;
     address_describe(&key->address.any, key->length, text);
     if (error == UV_EADDRINUSE)
-        snprintf(app->bind_reason, sizeof app->bind_reason,
-                 "%.256s: %s is in use by another app or program", name, text);
+        describe_in_use(app, key, text);
     else
         snprintf(app->bind_reason, sizeof app->bind_reason, "%.256s: cannot listen on %s: %s", name,
                  text, uv_strerror(error));

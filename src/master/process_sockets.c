@@ -285,12 +285,20 @@ pid_t process_find_listener(const pid_t *sessions, size_t count, const char *wit
     return search.found;
 }
 
-uint32_t process_session_connections(pid_t session, uint16_t port) {
+static uint32_t count_of_session(pid_t session, uint32_t states, uint16_t port) {
     struct inodes inodes = {.items = NULL};
     uint32_t count;
 
     each_process(session, visit_sockets, &inodes);
-    count = count_sockets(&inodes, IN_STATE(TCP_ESTABLISHED) | IN_STATE(TCP_CLOSE_WAIT), port);
+    count = count_sockets(&inodes, states, port);
     free(inodes.items);
     return count;
+}
+
+bool process_session_listens(pid_t session, uint16_t port) {
+    return count_of_session(session, IN_STATE(TCP_LISTEN), port) > 0;
+}
+
+uint32_t process_session_connections(pid_t session, uint16_t port) {
+    return count_of_session(session, IN_STATE(TCP_ESTABLISHED) | IN_STATE(TCP_CLOSE_WAIT), port);
 }

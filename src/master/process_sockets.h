@@ -29,6 +29,9 @@ bool process_holds(pid_t session, ino_t inode, struct process_place *place);
  */
 pid_t process_find_listener(const pid_t *sessions, size_t count, const char *without);
 
+/* Whether one of its processes has a TCP socket that listens at local port `port`. */
+bool process_session_listens(pid_t session, uint16_t port);
+
 /* How many open TCP connections to local port `port` its processes have; those that the other side
  * has closed for writing are among them. */
 uint32_t process_session_connections(pid_t session, uint16_t port);

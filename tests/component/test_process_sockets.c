@@ -214,6 +214,8 @@ static void test_open_connections_are_counted(void **state) {
     start(&worker, accept_one);
     assert_int_equal(process_session_connections(worker.pid, port), 1);
     assert_int_equal(process_session_connections(worker.pid, (uint16_t)(port + 1)), 0);
+    assert_true(process_session_listens(worker.pid, port));
+    assert_false(process_session_listens(worker.pid, (uint16_t)(port + 1)));
     shutdown(connected, SHUT_WR); /* the worker may still answer */
     assert_int_equal(process_session_connections(worker.pid, port), 1);
     end(&worker);

@@ -4,6 +4,8 @@ import json
 import os
 import pathlib
 import pty
+import pwd
+import re
 import subprocess
 import tempfile
 
@@ -379,7 +381,10 @@ def test_save(desk):
 
 def test_ping_and_report(desk):
     assert "pong" in desk.ok("ping").stdout
-    assert str(desk.root) in desk.ok("report").stdout
+    said = desk.ok("report").stdout
+    assert str(desk.root) in said
+    assert re.search(rf"^user +{re.escape(pwd.getpwuid(os.getuid()).pw_name)} \({os.getuid()}\)$",
+                     said, re.MULTILINE), said
 
 
 # --- the dialect ---

@@ -242,3 +242,15 @@ http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_fo
         home.cli("reload", "a").ok()
         load.wait_more(50)
     assert outcomes(load.replies) == {"ok": len(load.replies)}
+
+
+@pytest.mark.parametrize("mode", ["cluster", "fork"])
+def test_a_port_that_another_app_has(home, port, mode):
+    """Whose it is is the first question, and the answer is known here."""
+    home.program("plain.js")
+    home.start("plain.js", "-n", "api", *(["-x"] if mode == "fork" else ["-i", "2"]), port=port)
+    until(lambda: get(port).outcome == "ok", 10, "it listens")
+    result = home.cli("start", "plain.js", "-n", "web", "-i", "2", env={"PORT": str(port)}).failed()
+    said = f"web: [::]:{port} is in use by the app 'api'"
+    assert said in result.out + result.err and said in home.daemon_log()
+    assert get(port).outcome == "ok"

@@ -97,12 +97,41 @@ static void test_what_is_typed_is_understood(void **state) {
     assert_int_equal(address_parse(path, &address, &length), 0);
 }
 
+static bool overlap(const char *one, const char *other) {
+    struct sockaddr_storage addresses[2];
+    socklen_t lengths[2];
+
+    assert_int_equal(address_parse(one, &addresses[0], &lengths[0]), 0);
+    assert_int_equal(address_parse(other, &addresses[1], &lengths[1]), 0);
+    assert_int_equal(address_overlaps((struct sockaddr *)&addresses[0], lengths[0],
+                                      (struct sockaddr *)&addresses[1], lengths[1]),
+                     address_overlaps((struct sockaddr *)&addresses[1], lengths[1],
+                                      (struct sockaddr *)&addresses[0], lengths[0]));
+    return address_overlaps((struct sockaddr *)&addresses[0], lengths[0],
+                            (struct sockaddr *)&addresses[1], lengths[1]);
+}
+
+static void test_addresses_that_are_in_each_others_way(void **state) {
+    (void)state;
+    assert_true(overlap("8080", "8080"));
+    assert_true(overlap("8080", "127.0.0.1:8080"));
+    assert_true(overlap("0.0.0.0:8080", "[::1]:8080"));
+    assert_true(overlap("[::ffff:127.0.0.1]:8080", "127.0.0.1:8080"));
+    assert_true(overlap("/run/app.sock", "/run/app.sock"));
+    assert_false(overlap("8080", "8081"));
+    assert_false(overlap("127.0.0.1:80", "127.0.0.2:80"));
+    assert_false(overlap("127.0.0.1:80", "[::1]:80"));
+    assert_false(overlap("/run/app.sock", "/run/app.sock2"));
+    assert_false(overlap("/run/app.sock", "8080"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_internet_addresses),
         cmocka_unit_test(test_unix_addresses),
         cmocka_unit_test(test_a_text_of_many_escapes_is_cut),
         cmocka_unit_test(test_what_is_typed_is_understood),
+        cmocka_unit_test(test_addresses_that_are_in_each_others_way),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
