@@ -5,6 +5,7 @@
 
 #include "config/settings.h"
 #include "daemon/fleet.h"
+#include "daemon/fleet_selection.h"
 
 #include <jansson.h>
 

@@ -1,5 +1,6 @@
 /* What the files of the daemon share: daemon.c has its life, routes.c what it reads out, actions.c
- * what it is told to do, followers.c who listens to events. For them alone. */
+ * what it is told to do with what it has, new_apps.c what else it is to run, dump.c what people
+ * save, followers.c who listens to events. For them alone. */
 #ifndef BATON_DAEMON_DAEMON_INTERNAL_H
 #define BATON_DAEMON_DAEMON_INTERNAL_H
 
@@ -9,6 +10,9 @@
 #include "daemon/daemon.h"
 #include "daemon/event_stream.h"
 #include "daemon/fleet.h"
+#include "daemon/fleet_actions.h"
+#include "daemon/fleet_saved.h"
+#include "daemon/fleet_selection.h"
 #include "daemon/lock.h"
 #include "daemon/log_file.h"
 #include "daemon/notify.h"
@@ -67,22 +71,34 @@ void daemon_end(struct daemon *daemon, bool forget);
 /* The apps' and its own, for whoever has renamed them. */
 void daemon_reopen_logs(struct daemon *daemon);
 
-/* --- selections from requests, routes.c --- */
+/* --- what requests say, routes.c --- */
 
 /* What `targets` of the body, or `target` of the query, means; all processes when there is none and
  * `all_by_default`. False when that is nothing or nonsense, which the client has been told. */
 bool daemon_select(struct daemon *daemon, struct control_request *request, bool all_by_default,
                    struct fleet_selection *selection);
 
+/* Answers 400 with a sentence. */
+void daemon_bad_request(struct control_request *request, const char *sentence);
+
+/* How many apps are to be renewed at once; 0: the daemon knows what the machine bears. */
+uint32_t daemon_read_parallel(const json_t *body);
+
 /* --- actions.c --- */
 
-void daemon_on_apps(void *owner, struct control_request *request);
 void daemon_on_action(void *owner, struct control_request *request);
+void daemon_on_reopen_logs(void *owner, struct control_request *request);
+void daemon_on_kill(void *owner, struct control_request *request);
+
+/* --- new_apps.c --- */
+
+void daemon_on_apps(void *owner, struct control_request *request);
+
+/* --- dump.c --- */
+
 void daemon_on_save(void *owner, struct control_request *request);
 void daemon_on_resurrect(void *owner, struct control_request *request);
 void daemon_on_clear_dump(void *owner, struct control_request *request);
-void daemon_on_reopen_logs(void *owner, struct control_request *request);
-void daemon_on_kill(void *owner, struct control_request *request);
 
 /* --- followers.c --- */
 

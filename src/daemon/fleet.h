@@ -1,9 +1,9 @@
-/* All apps that the daemon has, and the actions on them.
+/* All apps that the daemon has.
  *
- * The happy path: fleet_add() and fleet_select() are asked by the routes of the control API;
- * fleet_act() begins an action on what was selected and its operation answers when that is over;
- * every change of a process and every line that somebody follows is announced; fleet_close() stops
- * everything. start/close(cb). */
+ * The happy path: fleet_add() and fleet_select() (fleet_selection.h) are asked by the routes of the
+ * control API; fleet_act() (fleet_actions.h) begins an action on what was selected and its
+ * operation answers when that is over; every change of a process and every line that somebody
+ * follows is announced; fleet_close() stops everything. start/close(cb). */
 #ifndef BATON_DAEMON_FLEET_H
 #define BATON_DAEMON_FLEET_H
 
@@ -14,7 +14,6 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
 
 struct fleet_events {
@@ -45,17 +44,10 @@ struct fleet {
     void (*on_closed)(void *owner);
 };
 
-/* A process that is meant by somebody. */
-struct fleet_process {
-    struct record *record;
-    uint32_t slot;
-    uint32_t pm_id;
-};
-
-struct fleet_selection {
-    struct fleet_process *processes; /* by pm_id, each once; owned */
-    size_t count;
-};
+/* Of fleet->records. */
+static inline struct record *fleet_record(struct list *node) {
+    return LIST_ENTRY(node, struct record, in_fleet);
+}
 
 int fleet_start(struct fleet *fleet, struct host *host, const char *home,
                 const struct fleet_events *events, void *owner);
@@ -76,49 +68,7 @@ int fleet_add(struct fleet *fleet, json_t *description, struct settings *setting
 /* Whether no process runs, or is to be started by itself. */
 bool fleet_is_down(const struct fleet *fleet);
 
-/* --- selections --- */
-
-void fleet_selection_clear(struct fleet_selection *selection);
-
-/* Adds what one target means: 0, UV_ENOENT when that is nothing, UV_EINVAL for a broken
- * expression, or UV_ENOMEM. */
-int fleet_select(const struct fleet *fleet, const char *target, struct fleet_selection *selection);
-
-/* Adds one process, if it is not there yet. 0 or UV_ENOMEM. */
-int fleet_selection_add(struct fleet_selection *selection, const struct fleet_process *process);
-
-/* Adds every process of a record. 0 or UV_ENOMEM. */
-int fleet_select_record(struct record *record, struct fleet_selection *selection);
-
-/* --- actions --- */
-
-enum fleet_action { FLEET_START, FLEET_STOP, FLEET_RESTART, FLEET_RELOAD, FLEET_DELETE };
-
-/* Begins the action on each process and adds them to the operation, which begins after that: it may
- * be gone when this returns. */
-void fleet_act(struct fleet *fleet, enum fleet_action action,
-               const struct fleet_selection *selection, struct operation *operation);
-
-/* The same for two selections at once: `known` is acted on, `fresh` is started. */
-void fleet_act_both(struct fleet *fleet, enum fleet_action action,
-                    const struct fleet_selection *known, const struct fleet_selection *fresh,
-                    struct operation *operation);
-
-/* The operation is over: its answer shows these processes. */
-void fleet_show(const struct fleet_selection *selection, struct operation *operation);
-
-struct operation *fleet_operation(struct fleet *fleet, struct control_request *request);
-
 /* Whether lines are announced: counted. */
 void fleet_follow(struct fleet *fleet, bool followed);
-
-/* --- what is saved --- */
-
-/* An array of {"description", "processes": [{"pm_id", "stopped"}]}; a new reference or NULL. */
-json_t *fleet_save(const struct fleet *fleet);
-
-/* Adds the apps of a saved array that are not there by name, and starts those of their processes
- * that ran. Returns how many apps were added; each that cannot work is logged. */
-size_t fleet_restore(struct fleet *fleet, const json_t *saved, struct operation *operation);
 
 #endif

@@ -1,8 +1,6 @@
-#include "daemon/record.h"
+#include "daemon/record_internal.h"
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "config/attribute.h"
 #include "config/check.h"
 #include "config/program.h"
@@ -75,164 +73,11 @@ static void forget(struct record *record, uint32_t slot) {
 
     if (app_remove_slot(record->app, slot) < 0)
         return;
-    health_check_stop(process->check);
-    health_check_stop(process->examination);
+    record_health_stop(record, slot);
     *process = (struct record_process){.exists = false};
     record->options.events->removed(record->options.owner, record, pm_id,
                                     record_count(record) == 0);
 }
-
-/* --- health --- */
-
-static uint64_t count_returned(void *owner, uint32_t slot) {
-    const struct record *record = owner;
-    struct app_slot_status status;
-
-    return app_slot_status(record->app, slot, &status) == 0 ? status.counts.returned : 0;
-}
-
-/* Nobody but the worker is there in fork mode, at one address of this machine or the other. */
-static int connect_worker(void *owner, uint32_t slot, unsigned attempt, int *ret_descriptor) {
-    const struct record *record = owner;
-    const struct settings *settings = record->settings;
-
-    if (settings->intercept != SETTINGS_INTERCEPT_NONE)
-        return app_connect_slot(record->app, slot, settings->health.port, ret_descriptor);
-    return health_connect((uint16_t)(settings->health.port + (settings->increment_var ? slot : 0)),
-                          attempt % 2 == 1, ret_descriptor);
-}
-
-static void replace_unhealthy(struct record *record, uint32_t slot) {
-    struct record_process *process = &record->processes[slot];
-
-    snprintf(process->unhealthy, sizeof process->unhealthy, "%s", process->check->last.reason);
-    log_warning("worker %u of %s (pid %d) is unhealthy: %s, %u times in a row; replacing it", slot,
-                record->settings->name, (int)process->checked, process->unhealthy,
-                process->check->health.failed);
-    app_replace_slot(record->app, slot, "it was unhealthy");
-}
-
-static void on_health(void *owner, uint32_t slot, enum health_change change) {
-    struct record *record = owner;
-    const struct health_check *check = record->processes[slot].check;
-
-    if (check->count == 1 || change != HEALTH_SAME)
-        record->options.events->status(record->options.owner, record, slot);
-    if (change == HEALTH_REGAINED)
-        log_info("worker %u of %s is healthy again", slot, record->settings->name);
-    else if (change == HEALTH_LOST)
-        replace_unhealthy(record, slot);
-}
-
-static void on_no_health(void *owner, uint32_t slot) {
-    const struct record *record = owner;
-
-    log_warning("the health of worker %u of %s cannot be checked: it has no TCP listener%s that "
-                "the master deals the clients of",
-                slot, record->settings->name,
-                record->settings->health.port ? " at health.port" : "");
-}
-
-static const struct health_check_events health_events = {.connect = connect_worker,
-                                                         .returned = count_returned,
-                                                         .result = on_health,
-                                                         .impossible = on_no_health};
-
-/* Each ready worker has its own checks. */
-static void follow_health(struct record *record, uint32_t slot,
-                          const struct app_slot_status *status) {
-    struct record_process *process = &record->processes[slot];
-    struct health_check_options options = {.loop = record->options.loop,
-                                           .settings = record->settings,
-                                           .slot = slot,
-                                           .events = &health_events,
-                                           .owner = record};
-    pid_t pid = status->status == APP_ONLINE && record->settings->health.path ? status->pid : 0;
-
-    if (status->status != APP_ONLINE) {
-        health_check_stop(process->examination);
-        process->examination = NULL;
-    }
-    if (pid == process->checked)
-        return;
-    health_check_stop(process->check);
-    process->checked = pid;
-    process->check = pid ? health_check_start(&options) : NULL;
-}
-
-/* --- the health of a reload's new worker, before the old one is let go --- */
-
-static void end_examination(struct record *record, uint32_t slot, const char *failure) {
-    health_check_stop(record->processes[slot].examination);
-    record->processes[slot].examination = NULL;
-    app_examined(record->app, slot, failure);
-}
-
-/* What keeps us from asking for so long is not the worker's fault. */
-static int connect_examined(void *owner, uint32_t slot, unsigned attempt, int *ret_descriptor) {
-    const struct record *record = owner;
-    int result =
-        app_connect_examined(record->app, slot, record->settings->health.port, ret_descriptor);
-
-    (void)attempt;
-    if (result < 0 && result != UV_EAGAIN &&
-        clock_ms() >= record->processes[slot].examined_until_ms)
-        return UV_ENOTSUP;
-    return result;
-}
-
-/* It is not dealt any client yet that others could get. */
-static uint64_t none_returned(void *owner, uint32_t slot) {
-    (void)owner;
-    (void)slot;
-    return 0;
-}
-
-static void on_examined(void *owner, uint32_t slot, enum health_change change) {
-    struct record *record = owner;
-    const struct record_process *process = &record->processes[slot];
-    char failure[HEALTH_REASON_MAX + 64];
-
-    (void)change;
-    if (process->examination->last.healthy) {
-        end_examination(record, slot, NULL);
-        return;
-    }
-    snprintf(failure, sizeof failure, "the new one did not become healthy: %s",
-             process->examination->last.reason);
-    if (clock_ms() >= process->examined_until_ms)
-        end_examination(record, slot, failure);
-}
-
-static void on_no_examination(void *owner, uint32_t slot) {
-    end_examination(owner, slot, NULL);
-}
-
-static const struct health_check_events examination_events = {.connect = connect_examined,
-                                                              .returned = none_returned,
-                                                              .result = on_examined,
-                                                              .impossible = on_no_examination};
-
-static bool on_examine(void *owner, struct app *app, uint32_t slot) {
-    struct record *record = owner;
-    struct record_process *process = &record->processes[slot];
-    struct health_check_options options = {.loop = record->options.loop,
-                                           .settings = record->settings,
-                                           .slot = slot,
-                                           .at_once = true,
-                                           .events = &examination_events,
-                                           .owner = record};
-
-    (void)app;
-    if (!record->settings->health.path)
-        return false;
-    health_check_stop(process->examination);
-    process->examination = health_check_start(&options);
-    process->examined_until_ms = clock_ms() + record->settings->listen_timeout_ms;
-    return process->examination != NULL;
-}
-
-/* --- what the app announces, continued --- */
 
 bool record_is_stopped(const struct record *record, uint32_t slot) {
     const struct slot *place = app_slot(record->app, slot);
@@ -265,7 +110,7 @@ static void on_slot_changed(void *owner, struct app *app, uint32_t slot) {
         return;
     if (status.pid != process->noted)
         note_worker(record, process, status.pid);
-    follow_health(record, slot, &status);
+    record_health_follow(record, slot, &status);
     failing =
         process->said_status == APP_LAUNCHING && status.ended &&
         (status.status == APP_WAITING_RESTART || status.restart_time > process->said_restarts);
@@ -284,8 +129,8 @@ static void on_renewed(void *owner, struct app *app, const struct app_renewed *r
     struct record *record = owner;
 
     (void)app;
-    if (renewed->error < 0 && record->processes[renewed->slot].check)
-        health_check_again(record->processes[renewed->slot].check);
+    if (renewed->error < 0)
+        record_health_again(record, renewed->slot);
     record->options.events->renewed(record->options.owner, record, renewed);
 }
 
@@ -320,6 +165,11 @@ static int on_environment(void *owner, struct app *app, uint32_t slot,
     if (result == 0)
         result = text_list_set_variable(variables, "PM2_HOME", record->options.home);
     return result;
+}
+
+static bool on_examine(void *owner, struct app *app, uint32_t slot) {
+    (void)app;
+    return record_health_examine(owner, slot);
 }
 
 static const struct app_events app_events = {.slot_changed = on_slot_changed,
@@ -360,92 +210,6 @@ static int start_log(struct record *record) {
                                       .owner = record};
 
     return app_log_start(&record->log, &options);
-}
-
-/* --- restarts by the clock --- */
-
-/* Whatever runs, as in a reload: nobody is lost by it. */
-static void replace_all(struct record *record, const char *why) {
-    for (uint32_t slot = record_next(record, 0); slot != UINT32_MAX;
-         slot = record_next(record, slot + 1))
-        if (app_slot(record->app, slot)->wish == SLOT_WANTED)
-            app_replace_slot(record->app, slot, why);
-}
-
-static void on_cron(void *owner) {
-    struct record *record = owner;
-
-    log_info("%s: its cron_restart is due", record->settings->name);
-    replace_all(record, "its cron_restart was due");
-}
-
-static void arm_cron(struct record *record) {
-    struct cron cron;
-    char error[CRON_ERROR_MAX];
-
-    schedule_remove(&record->cron);
-    if (record->settings->cron_restart &&
-        cron_parse(&cron, record->settings->cron_restart, error) == 0)
-        schedule_add(record->options.schedule, &record->cron, &cron, on_cron, record);
-}
-
-/* --- restarts by changed files --- */
-
-static void on_change(void *owner, const char *path) {
-    struct record *record = owner;
-    char name[256];
-
-    text_escape_utf8(name, sizeof name, path, strlen(path));
-    log_info("%s: %s has changed", record->settings->name, name);
-    replace_all(record, "a file that is watched has changed");
-}
-
-static void on_watch_problem(void *owner, const char *sentence) {
-    const struct record *record = owner;
-
-    log_warning("%s: %s", record->settings->name, sentence);
-}
-
-static void start_watch(struct record *record) {
-    const struct settings *settings = record->settings;
-    struct watch_options options = {.paths = &settings->watch_paths,
-                                    .ignore = &settings->ignore_watch,
-                                    .cwd = settings->cwd ? settings->cwd : "/",
-                                    .delay_ms = settings->watch_delay_ms,
-                                    .on_change = on_change,
-                                    .on_problem = on_watch_problem,
-                                    .owner = record};
-    char error[WATCH_ERROR_MAX];
-
-    record->watch_again = false;
-    if (!settings->watch || record->closing)
-        return;
-    record->watching = watch_start(&record->watch, record->options.loop, &options, error) == 0;
-    if (!record->watching)
-        log_warning("%s: %s", settings->name, error);
-}
-
-static void finish_closing(struct record *record);
-
-static void on_watch_closed(void *owner) {
-    struct record *record = owner;
-
-    record->watching = false;
-    if (record->closing)
-        finish_closing(record);
-    else if (record->watch_again)
-        start_watch(record);
-}
-
-/* As the settings say now. */
-static void watch_anew(struct record *record) {
-    bool closes = record->watch_again;
-
-    record->watch_again = record->watching;
-    if (!record->watching)
-        start_watch(record);
-    else if (!closes)
-        watch_close(&record->watch, on_watch_closed);
 }
 
 /* --- life --- */
@@ -500,10 +264,8 @@ static void learn_user(struct record *record) {
 static void destroy(struct record *record) {
     if (!record)
         return;
-    for (uint32_t slot = 0; slot < record->capacity; slot++) {
-        health_check_stop(record->processes[slot].check);
-        health_check_stop(record->processes[slot].examination);
-    }
+    for (uint32_t slot = 0; slot < record->capacity; slot++)
+        record_health_stop(record, slot);
     json_decref(record->description);
     settings_unref(record->settings);
     free(record->version);
@@ -560,8 +322,7 @@ int record_create(struct record **ret_record, const struct record_options *optio
         destroy(record);
         return result;
     }
-    arm_cron(record);
-    start_watch(record);
+    record_triggers_start(record);
     *ret_record = record;
     return 0;
 }
@@ -573,8 +334,7 @@ static void on_log_closed(void *owner) {
     destroy(record);
 }
 
-/* The last of what runs: the app or the watch. */
-static void finish_closing(struct record *record) {
+void record_finish_closing(struct record *record) {
     if (!record->app && !record->watching)
         app_log_close(&record->log, on_log_closed, record);
 }
@@ -583,7 +343,7 @@ static void on_app_closed(void *owner) {
     struct record *record = owner;
 
     record->app = NULL;
-    finish_closing(record);
+    record_finish_closing(record);
 }
 
 void record_close(struct record *record, void (*on_closed)(void *owner, struct record *record)) {
@@ -591,9 +351,7 @@ void record_close(struct record *record, void (*on_closed)(void *owner, struct r
         return;
     record->closing = true;
     record->on_closed = on_closed;
-    schedule_remove(&record->cron);
-    if (record->watching && !record->watch_again)
-        watch_close(&record->watch, on_watch_closed);
+    record_triggers_close(record);
     app_close(record->app, on_app_closed, record);
 }
 
@@ -622,9 +380,14 @@ int record_update(struct record *record, json_t *description, struct settings *s
                   char error[SETTINGS_ERROR_MAX]) {
     int result = app_set_settings(record->app, settings, error);
 
-    if (result == 0)
-        result = app_log_configure(&record->log, settings);
     if (result < 0) {
+        settings_unref(settings);
+        return result;
+    }
+    result = app_log_configure(&record->log, settings);
+    if (result < 0) {
+        (void)app_set_settings(record->app, record->settings, error);
+        snprintf(error, SETTINGS_ERROR_MAX, "memory is out");
         settings_unref(settings);
         return result;
     }
@@ -635,8 +398,7 @@ int record_update(struct record *record, json_t *description, struct settings *s
     record->description = description;
     record->settings = settings;
     learn_versions(record, settings);
-    arm_cron(record);
-    watch_anew(record);
+    record_triggers_renew(record);
     announce_change(record);
     return 0;
 }

@@ -22,7 +22,17 @@ static void on_version(void *owner, struct control_request *request) {
                                  control->has_tcp ? control->tcp_address.text : NULL));
 }
 
-/* --- targets --- */
+/* --- what requests say --- */
+
+void daemon_bad_request(struct control_request *request, const char *sentence) {
+    control_reply_error(request->connection, 400, "bad_request", "%s", sentence);
+}
+
+uint32_t daemon_read_parallel(const json_t *body) {
+    json_int_t number = json_integer_value(json_object_get(body, "parallel"));
+
+    return number > 0 && number <= UINT32_MAX ? (uint32_t)number : 0;
+}
 
 static bool complain(struct control_request *request, const char *target, int error) {
     if (error == UV_ENOENT)
@@ -52,8 +62,7 @@ static bool select_body(struct daemon *daemon, struct control_request *request,
     size_t index;
 
     if (!json_is_array(targets) || json_array_size(targets) == 0) {
-        control_reply_error(request->connection, 400, "bad_request",
-                            "\"targets\" must be an array of names or numbers");
+        daemon_bad_request(request, "\"targets\" must be an array of names or numbers");
         return false;
     }
     json_array_foreach(targets, index, target) {
@@ -65,8 +74,7 @@ static bool select_body(struct daemon *daemon, struct control_request *request,
             text = number;
         }
         if (!text) {
-            control_reply_error(request->connection, 400, "bad_request",
-                                "a target is a text or a number");
+            daemon_bad_request(request, "a target is a text or a number");
             return false;
         }
         if (!select_one(daemon, request, text, selection))

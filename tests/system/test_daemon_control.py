@@ -71,6 +71,8 @@ def test_processes_are_what_jlist_prints(daemon):
     ("POST", "/v1/actions/scale", {"targets": ["a"], "instances": "x"}, 400, "bad_request"),
     ("POST", "/v1/actions/scale", {"targets": ["a"], "instances": 100_000_000}, 400, "bad_request"),
     ("POST", "/v1/actions/signal", {"targets": ["a"], "signal": "NOPE"}, 400, "bad_request"),
+    ("POST", "/v1/actions/signal", {"targets": ["a"], "signal": 0}, 400, "bad_request"),
+    ("POST", "/v1/actions/signal", {"targets": ["a"], "signal": 2 ** 32 + 9}, 400, "bad_request"),
     ("POST", "/v1/apps", {"apps": [{"name": "x"}]}, 400, "bad_app"),
     ("POST", "/v1/apps", {"apps": [{"script": "/nonexistent.js"}]}, 400, "bad_app"),
     ("POST", "/v1/apps", {"apps": [{"script": "/x.js", "instances": "many"}]}, 400, "bad_app"),

@@ -1,0 +1,44 @@
+/* The list of apps that a person saves, resurrects and clears. */
+#include "daemon/daemon_internal.h"
+#include "daemon/home.h"
+
+void daemon_on_save(void *owner, struct control_request *request) {
+    struct daemon *daemon = owner;
+
+    saving_dump(&daemon->saving, request, json_is_true(json_object_get(request->body, "force")));
+}
+
+void daemon_on_resurrect(void *owner, struct control_request *request) {
+    struct daemon *daemon = owner;
+    char error[STATE_FILE_ERROR_MAX];
+    enum state_file_source source;
+    struct operation *operation;
+    json_t *saved = NULL;
+    char path[HOME_FILE_MAX];
+    int result = home_file(daemon->home, HOME_DUMP, path, sizeof path);
+
+    if (result == 0)
+        result = state_file_read(path, &saved, &source, error);
+    if (result < 0) {
+        control_reply_error(request->connection, 500, "failed", "%s", error);
+        return;
+    }
+    operation = fleet_operation(&daemon->fleet, request);
+    if (operation)
+        fleet_restore(&daemon->fleet, saved, operation);
+    json_decref(saved);
+}
+
+void daemon_on_clear_dump(void *owner, struct control_request *request) {
+    struct daemon *daemon = owner;
+    char path[HOME_FILE_MAX];
+    int result = home_file(daemon->home, HOME_DUMP, path, sizeof path);
+
+    if (result == 0)
+        result = state_file_remove(path);
+    if (result < 0)
+        control_reply_error(request->connection, 500, "failed", "cannot remove %s: %s", path,
+                            uv_strerror(result));
+    else
+        control_reply_json(request->connection, 200, json_object());
+}
