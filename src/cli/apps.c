@@ -241,6 +241,8 @@ static int check(const struct cli_call *call, const json_t *app,
     is_line = program_is_command_line(&settings);
     if (error == 0)
         error = settings_check(&settings, sentence);
+    if (error == 0)
+        error = settings_check_name(&settings, NULL, sentence); /* the daemon warns */
     if (error < 0) {
         cli_fail(call, "%s", sentence);
     } else if (settings.policy && run_check_policy(settings.policy) < 0) {

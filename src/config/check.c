@@ -1,5 +1,6 @@
 #include "config/check.h"
 
+#include "base/text.h"
 #include "config/executable.h"
 #include "config/program.h"
 
@@ -58,6 +59,49 @@ static int choose_names(struct settings *settings) {
     if (result == 0 && !settings->instance_var)
         result = settings_set_text(&settings->instance_var, SETTINGS_DEFAULT_INSTANCE_VAR);
     return result;
+}
+
+/* What a target of that spelling means instead, or NULL. */
+static const char *other_meaning(const char *name) {
+    size_t length = strlen(name);
+
+    if (strcmp(name, "all") == 0)
+        return "every app";
+    if (strcmp(name, "-") == 0)
+        return "a process file from standard input";
+    if (length > 2 && name[0] == '/' && name[length - 1] == '/')
+        return "an expression over names";
+    return NULL;
+}
+
+static int warn_of_number(const char *name, struct text_list *warnings) {
+    char sentence[SETTINGS_ERROR_MAX];
+    int64_t number;
+
+    if (!warnings || text_to_number(name, 0, UINT32_MAX, &number) < 0)
+        return 0;
+    snprintf(sentence, sizeof sentence,
+             "the name '%s' is a number, too: as a target it means the process of that id first",
+             name);
+    return text_list_add(warnings, sentence);
+}
+
+int settings_check_name(const struct settings *settings, struct text_list *warnings,
+                        char error[SETTINGS_ERROR_MAX]) {
+    const char *meaning = other_meaning(settings->name);
+
+    if (meaning) {
+        snprintf(error, SETTINGS_ERROR_MAX,
+                 "an app cannot be called '%.128s', for as a target that means %s: give it another "
+                 "name",
+                 settings->name, meaning);
+        return UV_EINVAL;
+    }
+    if (warn_of_number(settings->name, warnings) < 0) {
+        snprintf(error, SETTINGS_ERROR_MAX, "out of memory");
+        return UV_ENOMEM;
+    }
+    return 0;
 }
 
 static int check_depends_on(const struct settings *settings, char error[SETTINGS_ERROR_MAX]) {

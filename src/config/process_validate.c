@@ -83,6 +83,8 @@ static int check_app(json_t *app, const char *env_name, const struct text_list *
     settings_supervise_by_default(&settings);
     if (result == 0 && wrong == 0)
         wrong = settings_check(&settings, error);
+    if (result == 0 && wrong == 0)
+        wrong = settings_check_name(&settings, &warnings, error);
     if (result == 0 && wrong < 0)
         result = add(findings->problems, name_of(&settings, app, room), error);
     if (result == 0)

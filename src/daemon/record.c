@@ -45,6 +45,8 @@ int record_check(const json_t *description, struct settings **ret_settings,
         result = check_policy(settings->policy, error);
     if (result == 0)
         result = settings_check(settings, error);
+    if (result == 0)
+        result = settings_check_name(settings, warnings, error);
     if (result < 0)
         settings_unref(settings);
     else

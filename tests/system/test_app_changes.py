@@ -48,6 +48,28 @@ def test_a_name_belongs_to_one_app(api):
     assert api.pids("api") + api.pids("other") == before
 
 
+@pytest.mark.parametrize("name", ["", "all", "-", "/api/"])
+def test_a_name_is_one_that_targets_can_mean(api, name):
+    """Neither by a flag, a process file, the control API, nor by a change."""
+    before = api.pids("api")
+    script = str(api.work / "idle.sh")
+    api.write("apps.json", json.dumps([{"name": name, "script": script}]))
+    api.cli("start", "idle.sh", f"--name={name}").failed()
+    api.cli("restart", "api", f"--name={name}").failed()
+    for command in ("validate", "start"):
+        assert f"cannot be called '{name}'" in api.cli(command, "apps.json").failed().err
+    status, body = api.api("POST", "/v1/apps", {"apps": [{"name": name, "script": script}]})
+    assert (status, body["error"]["code"]) == (400, "bad_app")
+    assert len(api.jlist()) == len(before) and api.pids("api") == before
+
+
+def test_a_number_as_a_name_is_warned_of(api):
+    result = api.cli("start", "idle.sh", "-n", "1200").ok()
+    assert "'1200' is a number, too" in result.out + result.err
+    api.cli("stop", "1200").ok()
+    assert api.process("1200").status == "stopped"
+
+
 def test_a_change_that_cannot_work_is_none(api):
     before = api.pids("api")
     api.cli("restart", "api", "--cwd", "/nonexistent").failed()

@@ -357,6 +357,32 @@ static void test_only_event_loops_are_killed_for_being_stuck(void **state) {
     assert_int_equal(settings.kill_stuck_after_ms, 5000);
 }
 
+static int check_target_name(const char *name, struct text_list *warnings) {
+    set(&settings.name, name);
+    return settings_check_name(&settings, warnings, error);
+}
+
+static void test_a_name_must_be_one_that_targets_can_mean(void **state) {
+    static const char *const wrong[] = {"", "all", "-", "/api/"};
+    static const char *const right[] = {"api", "All", "/", "//", "a/b", "/a", "a/", "--", "12a"};
+    struct text_list warnings = {.items = NULL};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++)
+        assert_int_equal(check_target_name(wrong[i], &warnings), UV_EINVAL);
+    assert_string_equal(error, "an app cannot be called '/api/', for as a target that means an "
+                               "expression over names: give it another name");
+    for (size_t i = 0; i < sizeof right / sizeof right[0]; i++)
+        assert_int_equal(check_target_name(right[i], &warnings), 0);
+    assert_int_equal(warnings.count, 0);
+    assert_int_equal(check_target_name("12", NULL), 0);
+    assert_int_equal(check_target_name("12", &warnings), 0);
+    assert_int_equal(warnings.count, 1);
+    assert_string_equal(warnings.items[0], "the name '12' is a number, too: as a target it means "
+                                           "the process of that id first");
+    text_list_clear(&warnings);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(lists_end_with_null),
@@ -369,6 +395,7 @@ int main(void) {
         TEST(what_was_given_stays),
         TEST(instances_are_counted_by_usable_cpus),
         TEST(the_name_is_the_scripts_without_its_ending),
+        TEST(a_name_must_be_one_that_targets_can_mean),
         TEST(fork_mode_is_never_intercepted),
         TEST(fork_mode_beside_another_kind_is_refused),
         TEST(private_ports_are_for_kinds_that_share_ports),
