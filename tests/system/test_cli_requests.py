@@ -114,7 +114,7 @@ def test_the_environment_is_renewed_when_asked_for(desk):
 
 
 @pytest.mark.parametrize("words, instances", [(["api", "6"], 6), (["api", "+2"], "+2"),
-                                              (["api", "-1"], "-1"), (["api", "0"], 0)])
+                                              (["api", "-1"], "-1")])
 def test_scale(desk, words, instances):
     desk.ok("scale", *words)
     assert desk.asked() == (ACTIONS + "scale", {"targets": ["api"], "instances": instances})
@@ -122,7 +122,9 @@ def test_scale(desk, words, instances):
 
 @pytest.mark.parametrize("words, sentence", [(["api", "4"], "Nothing to do"),
                                              (["api", "+0"], "Nothing to do"), (["api", "x"], "'x'"),
-                                             (["nope", "2"], "nope"), (["api"], "number")])
+                                             (["nope", "2"], "nope"), (["api"], "number"),
+                                             (["api", "0"], "at least one"),
+                                             (["api", "-4"], "at least one")])
 def test_scale_that_cannot_be(desk, words, sentence):
     assert sentence in desk.failed("scale", *words).stderr
     assert not desk.daemon.actions

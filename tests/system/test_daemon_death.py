@@ -61,7 +61,7 @@ def test_connected_clients_are_served_on(home, app, port, flags):
     assert {ask_more(client, "/").outcome for client in kept} == {"ok"}
     running = open_socket(port)
     running.sendall(request_bytes("/sleep"))
-    assert get(port).outcome == "ok"
+    until((home.work / "asleep").exists, 10, "the worker to have it")
     kill_daemon(home)
     assert read_reply(running).outcome == "ok"
     assert {ask_more(client, "/").outcome for client in kept} == {"ok"}

@@ -181,11 +181,11 @@ def test_exclusive_server_beside_a_shared_one(start, primary):
 
 def test_worker_with_only_an_exclusive_server_may_stay(start):
     """It asks the master for nothing, but it does serve: not a script that never listens."""
-    app = start("baton", "listen.js", flags=["--listen-timeout", 500], ready=False,
+    app = start("baton", "listen.js", flags=["--listen-timeout", 3000], ready=False,
                 arguments=[json.dumps({"port": 0, "exclusive": True})])
     ports = {event["at"]["port"] for event in app.wait_events("listening", 2)}
     with pytest.raises(AssertionError):
-        app.wait_exit(2)
+        app.wait_exit(4)
     assert len(app.events("listening")) == 2
     assert all(get(port).outcome == "ok" for port in ports)
 

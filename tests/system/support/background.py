@@ -10,7 +10,8 @@ from . import procfs
 from .primary import APPS
 from .wait import until
 
-# Both serve at PORT, /sleep answers after a second, and start what ARGS say at first.
+# Both serve at PORT, /sleep answers after a second, from whose beginning on there is a file `asleep`, and start what
+# ARGS say at first.
 PYTHON = """
 import http.server, os, subprocess, sys, time
 if sys.argv[1:]:
@@ -18,7 +19,9 @@ if sys.argv[1:]:
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        time.sleep(1 if "sleep" in self.path else 0)
+        if "sleep" in self.path:
+            open("asleep", "w").close()
+            time.sleep(1)
         body = b'{"pid": %d}' % os.getpid()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
@@ -34,6 +37,7 @@ if (process.argv.length > 2)
                                  { stdio: 'ignore', detached: true });
 require('http').createServer((request, response) => {
   console.log('asked');
+  if (request.url.includes('sleep')) require('fs').writeFileSync('asleep', '');
   setTimeout(() => response.end(JSON.stringify({ pid: process.pid })),
              request.url.includes('sleep') ? 1000 : 0);
 }).listen(process.env.PORT);
