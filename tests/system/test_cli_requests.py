@@ -93,6 +93,14 @@ def test_an_unknown_target(desk, command):
     assert "nope" in done.stderr and not desk.daemon.actions
 
 
+def test_a_daemon_of_another_version_is_named(desk):
+    """Nothing fails of it; `update` is what replaces it."""
+    assert desk.ok("stop", "api").stderr == ""
+    desk.daemon.version = "0.0.9"
+    (line,) = desk.ok("stop", "api").stderr.splitlines()
+    assert "0.0.9" in line and "baton update" in line
+
+
 @pytest.mark.parametrize("command", ["stop", "restart", "delete"])
 def test_all_of_nothing(desk, command):
     desk.daemon.processes = []

@@ -10,10 +10,13 @@ import json
 import queue
 import re
 import socketserver
+import subprocess
 import sys
 import threading
 import time
 import urllib.parse
+
+from .primary import BATON
 
 
 def process(pm_id, name, slot=0, status="online", **baton):
@@ -79,6 +82,8 @@ class FakeDaemon:
         self.path = str(path)
         self.processes = sample() if processes is None else processes
         self.actions = []
+        self.version = subprocess.run([BATON, "--version"], capture_output=True, text=True,
+                                      check=True).stdout.split()[-1]
         self.failure = None  # (status, code, message): what actions answer
         self.answers = {}  # path: the body of what an action answers, if no failure
         self.progress = []  # what is announced before an answer, to whoever asks for it
@@ -185,7 +190,7 @@ class FakeDaemon:
                     daemon.log_queries.append(urllib.parse.parse_qs(url.query))
                     self._history()
                 elif url.path == "/v1":
-                    self._answer(200, {"name": "baton", "version": "0", "api": 1, "pid": 1})
+                    self._answer(200, {"name": "baton", "version": daemon.version, "api": 1, "pid": 1})
                 else:
                     self._answer(404, {"error": {"code": "not_found", "message": "no such path"}})
 
