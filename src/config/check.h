@@ -13,10 +13,9 @@ void settings_name_of_script(const char *script, char name[SETTINGS_NAME_MAX]);
  * program that does jobs listens nowhere. Before settings_check(). */
 void settings_supervise_by_default(struct settings *settings);
 
-/* Whether targets can mean the app by its name, which it must have: not `all`, `-`, /…/ nor
- * nothing. A mere number is taken, with a warning (`warnings` may be NULL), for it goes before a
- * name. For apps of the daemon, after settings_check(). 0, or UV_EINVAL or UV_ENOMEM with a
- * sentence. */
+/* Whether targets can mean the app by its name: not by `all`, `-` or /…/. A mere number is taken,
+ * with a warning (`warnings` may be NULL), for as a target an id goes before a name. For apps of
+ * the daemon, after settings_check(). 0, or UV_EINVAL or UV_ENOMEM with a sentence. */
 int settings_check_name(const struct settings *settings, struct text_list *warnings,
                         char error[SETTINGS_ERROR_MAX]);
 

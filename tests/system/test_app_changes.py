@@ -57,7 +57,8 @@ def test_a_name_is_one_that_targets_can_mean(api, name):
     api.cli("start", "idle.sh", f"--name={name}").failed()
     api.cli("restart", "api", f"--name={name}").failed()
     for command in ("validate", "start"):
-        assert f"cannot be called '{name}'" in api.cli(command, "apps.json").failed().err
+        sentence = f"cannot be called '{name}'" if name else "name takes a name"
+        assert sentence in api.cli(command, "apps.json").failed().err
     status, body = api.api("POST", "/v1/apps", {"apps": [{"name": name, "script": script}]})
     assert (status, body["error"]["code"]) == (400, "bad_app")
     assert len(api.jlist()) == len(before) and api.pids("api") == before
