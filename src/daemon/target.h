@@ -24,7 +24,8 @@ struct target {
     regex_t expression;
 };
 
-/* 0, or UV_EINVAL when the expression between the slashes is none. */
+/* 0, or UV_EINVAL when the expression between the slashes is none, or one that would cost too much
+ * to compile or to try: strangers may ask on TCP. */
 int target_init(struct target *target, const char *text);
 void target_clear(struct target *target);
 

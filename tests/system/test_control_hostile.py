@@ -144,6 +144,8 @@ BURSTING = {
     "long text": (b'["' + b"x" * 8_000_000 + b'"]', 400),
     "long target": (b'{"targets":["' + b"x" * 8_000_000 + b'"]}', 404),
     "twice the same": (b'{"targets":[], "targets":["all"]}', 400),
+    "deep expression": (b'{"targets":["/' + b"(" * 500_000 + b"a" + b")" * 500_000 + b'/"]}', 400),
+    "large expression": (b'{"targets":["/((a{1,255}){1,255}){1,255}/"]}', 400),
     "NUL": (b'{"targets":["\\u0000"]}', 400),
     "half a surrogate pair": (b'{"targets":["\\ud800"]}', 400),
     "large exponent": (b"[1e999999999]", 400),

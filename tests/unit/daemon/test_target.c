@@ -3,6 +3,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <string.h>
 #include <uv.h>
 
 #include <cmocka.h>
@@ -50,6 +51,35 @@ static void test_expression(void **state) {
     assert_int_equal(fit("/^ap/", 1, "web", "ap"), 0);
 }
 
+/* Each of these would take all memory or all of the stack, or try a name for minutes. */
+static void test_expressions_that_are_meant_to_burst(void **state) {
+    static const char *const expressions[] = {
+        "/((a{1,255}){1,255}){1,255}/",
+        "/((a{,255}){255}){9,}/",
+        "/a{9}{9}{9}{9}{9}/",
+        "/a{99999999999999999999}/",
+        "/[{(]((((((((((((((a+)+)+)+)+)+)+)+)+)+)+)+)+)+/",
+        "/(a*)(a*)(a*)(a*)\\1\\2\\3\\4b/",
+    };
+    struct target target;
+    char deep[100002];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof expressions / sizeof expressions[0]; i++)
+        assert_int_equal(target_init(&target, expressions[i]), UV_EINVAL);
+    memset(deep, '(', sizeof deep);
+    deep[0] = deep[sizeof deep - 2] = '/';
+    deep[sizeof deep - 1] = '\0';
+    assert_int_equal(target_init(&target, deep), UV_EINVAL);
+}
+
+static void test_expressions_that_repeat(void **state) {
+    (void)state;
+    assert_true(fit("/^[a-z]+-[a-z]+-[0-9]{1,3}$/", 1, "eu-west-12", "default") > 0);
+    assert_true(fit("/^(api|web)-?[0-9]{2}.*[+{]/", 1, "api-12+", "default") > 0);
+    assert_int_equal(fit("/^.{100}$/", 1, "api", "default"), 0);
+}
+
 static void test_what_is_no_expression(void **state) {
     struct target target;
 
@@ -66,6 +96,8 @@ int main(void) {
         cmocka_unit_test(test_a_number_goes_before_a_name_of_digits),
         cmocka_unit_test(test_a_name_goes_before_a_namespace),
         cmocka_unit_test(test_expression),
+        cmocka_unit_test(test_expressions_that_are_meant_to_burst),
+        cmocka_unit_test(test_expressions_that_repeat),
         cmocka_unit_test(test_what_is_no_expression),
     };
 
