@@ -6,7 +6,7 @@
 #   make test-node        the Node tests with Node 18, 20, 22 and 24
 #   make test-servers     real servers of all kinds under Baton; docs/servers.md has the table
 #   make test-pm2         the same commands under pm2 and under Baton, compared
-#   make soak             100 reloads, 200 kills and 50 scales under load
+#   make soak             100 reloads, 200 kills and 50 scales under load, and longer loads
 #   make bench            the benchmark's tables
 #   make lint             clang without warnings, clang-tidy, the formatter, the man pages
 #   make format           rewrites the sources as the formatter wants them
@@ -73,8 +73,9 @@ test-pm2: build
 
 soak: build
 	@scripts/install-packages test node
-	BATON_SOAK=1 PYTHONDONTWRITEBYTECODE=1 BATON=$(CURDIR)/$(BATON) \
-		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/system/test_daemon_soak.py
+	BATON_SOAK=1 BATON_REQUESTS=5000 PYTHONDONTWRITEBYTECODE=1 BATON=$(CURDIR)/$(BATON) \
+		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/system/test_daemon_soak.py \
+		tests/system/test_daemon_reload.py tests/system/test_daemon_renewal.py
 
 bench:
 	@scripts/install-packages build node

@@ -1,8 +1,5 @@
-"""Nobody loses a request: reload, restart, scale, stop, and what restarts by itself, under load.
-
-BATON_REQUESTS=5000 makes each load so long (`make soak` does)."""
+"""Nobody loses a request: reload, restart, scale and stop under load, one and several at once."""
 import json
-import os
 import subprocess
 import time
 
@@ -10,47 +7,19 @@ import pytest
 
 from support import procfs
 from support.clients import KeptLoad, Load, get, open_socket, outcomes, read_reply, request_bytes
+from support.loads import KINDS, all_ok, load_until
 from support.ports import free_port
 from support.wait import until
-
-REQUESTS = int(os.environ.get("BATON_REQUESTS", "600"))
-KINDS = pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
-BROKEN = {
-    "throws": ("throw new Error('broken on purpose');", "broken on purpose"),
-    "never listens": ("console.log('I just sit here'); setInterval(() => {}, 1000);",
-                      "I just sit here"),
-    "dies young": ("const http = require('http'); http.createServer(() => {})"
-                   ".listen(process.env.PORT, () => setTimeout(() => {"
-                   "console.error('short of breath'); process.exit(3); }, 200));",
-                   "short of breath"),
-}
 
 
 @pytest.fixture
 def port():
     return free_port()
 
-
-def all_ok(load):
-    assert outcomes(load.replies) == {"ok": len(load.replies)}
-
-
-def load_until(load, count, act):
-    """Acts twice at least, and until so many requests are finished."""
-    acted = 0
-    while len(load.replies) < count or acted < 2:
-        load.wait_more(100)
-        act()
-        acted += 1
-    load.wait_more(100)
-    print(f"{acted} times, {outcomes(load.replies)}")
-
-
 def reload_under(home, kind, port):
     with kind(port, threads=8, path="/sleep/5") as load:
-        load_until(load, REQUESTS, lambda: home.cli("reload", "web").ok())
+        load_until(load, lambda: home.cli("reload", "web").ok())
     all_ok(load)
-
 
 @KINDS
 def test_reload_of_a_graceful_app_loses_nobody(home, port, kind):
@@ -119,7 +88,7 @@ def test_never_fewer_than_all_but_one_are_ready(home, port, action, kind):
 def test_restart_of_several_loses_nobody(home, port, kind):
     home.start("graceful.js", "-n", "web", "-i", "2", port=port)
     with kind(port, threads=8, path="/sleep/5") as load:
-        load_until(load, REQUESTS, lambda: home.cli("restart", "web").ok())
+        load_until(load, lambda: home.cli("restart", "web").ok())
     all_ok(load)
 
 
@@ -132,7 +101,7 @@ def test_scale_loses_nobody(home, port, kind):
 
     home.start("graceful.js", "-n", "web", "-i", "2", port=port)
     with kind(port, threads=8, path="/sleep/5") as load:
-        load_until(load, REQUESTS, scale)
+        load_until(load, scale, 1)
     all_ok(load)
     home.wait_status("web", "online", 2)
 
@@ -168,7 +137,7 @@ def test_stop_of_some_loses_nobody(home, port, kind):
 
     home.start("graceful.js", "-n", "web", "-i", "3", port=port)
     with kind(port, threads=8, path="/sleep/5") as load:
-        load_until(load, REQUESTS, stop_and_start)
+        load_until(load, stop_and_start)
     all_ok(load)
 
 
@@ -191,69 +160,6 @@ def test_delete_lets_requests_finish(home, port):
     home.cli("delete", "web").ok()
     assert read_reply(client).outcome == "ok"
     assert home.jlist() == []
-
-
-@pytest.mark.parametrize("name", BROKEN)
-def test_a_broken_version_leaves_the_old_one(home, port, name):
-    program, words = BROKEN[name]
-    home.program("graceful.js")
-    home.write("app.js", "require('./graceful.js')")
-    before = home.start("app.js", "-n", "web", "-i", "2", "--listen-timeout", "1500", port=port)
-    home.write("app.js", program)
-    with Load(port, threads=4, path="/sleep/2") as load:
-        load.wait_more(50)
-        began = time.monotonic()
-        result = home.cli("reload", "web").failed()
-        took = time.monotonic() - began
-        load.wait_more(100)
-    all_ok(load)
-    assert took < 1.5 + 1 + 3, "listen_timeout and a second, and what a busy machine adds"
-    assert words in result.out + result.err, str(result)
-    after = home.wait_status("web", "online", 2)
-    assert [one.pid for one in after] == [one.pid for one in before]
-    assert [one.restarts for one in after] == [0, 0], "nothing was replaced"
-    assert get(port).outcome == "ok"
-
-
-def test_a_version_that_never_says_ready_leaves_the_old_one(home, port):
-    home.program("ready.js")
-    home.write("app.js", "process.argv[2] = '10'; require('./ready.js')")
-    before = home.start("app.js", "-n", "web", "-i", "2", "--wait-ready", "--listen-timeout",
-                        "1500", port=port)
-    home.write("app.js", "process.argv[2] = '1000000'; require('./ready.js')")
-    with Load(port, threads=4) as load:
-        load.wait_more(50)
-        home.cli("reload", "web").failed()
-        load.wait_more(50)
-    all_ok(load)
-    assert home.pids("web") == [one.pid for one in before]
-
-
-def test_a_mended_version_can_be_reloaded_after_a_broken_one(home, port):
-    home.program("graceful.js")
-    home.write("app.js", "require('./graceful.js')")
-    before = home.start("app.js", "-n", "web", "-i", "2", port=port)
-    home.write("app.js", "throw new Error('broken')")
-    home.cli("reload", "web").failed()
-    home.write("app.js", "process.argv[2] = '2'; require('./graceful.js')")
-    home.cli("reload", "web").ok()
-    assert not {one.pid for one in before} & set(home.pids("web"))
-    assert get(port).json()["version"] == "2"
-
-
-def test_a_broken_version_is_not_restarted_into(home, port):
-    """`restart` stops before it starts: what remains is the other one, which serves."""
-    home.program("graceful.js")
-    home.write("app.js", "require('./graceful.js')")
-    home.start("app.js", "-n", "web", "-i", "2", port=port)
-    home.write("app.js", "throw new Error('broken on purpose')")
-    with Load(port, threads=4, path="/sleep/2") as load:
-        load.wait_more(50)
-        result = home.cli("restart", "web").failed()
-        load.wait_more(50)
-    all_ok(load)
-    assert "broken on purpose" in result.out + result.err
-
 
 def test_overlapping_reloads_queue_or_refuse(home, port):
     home.start("graceful.js", "-n", "web", "-i", "3", port=port)
@@ -305,184 +211,6 @@ def test_a_reload_goes_on_without_its_client(home, port):
         home.cli("reload", "web").ok()  # it was ended before it had asked
     home.wait(lambda all_: len(all_) == 3 and all(one.status == "online" for one in all_)
               and not {one.pid for one in all_} & {one.pid for one in before})
-
-
-@KINDS
-def test_the_memory_limit_drains(home, port, kind):
-    """Looked at every second, and nobody is lost, for it is a reload."""
-    home.program("graceful.js")
-    home.write("app.js", """
-const fs = require('fs');
-const kept = [];
-setInterval(() => {
-  if (kept.length === 0 && fs.existsSync('grow' + process.pid)) kept.push(Buffer.alloc(200e6, 1));
-}, 20).unref();
-require('./graceful.js');""")
-    home.start("app.js", "-n", "web", "-i", "2", "--max-memory-restart", "150M", port=port)
-
-    def grow():
-        before = home.pids("web")
-        home.write(f"grow{before[0]}", "")
-        home.wait(lambda all_: len({one.pid for one in all_} & set(before)) == 1
-                  and all(one.status == "online" for one in all_))
-
-    with kind(port, threads=4, path="/sleep/5") as load:
-        load_until(load, REQUESTS, grow)
-    all_ok(load)
-    first, second = home.jlist()
-    assert first.restarts >= 2 and second.restarts == 0
-    until(lambda: "max-memory-restart" in (home.jlist()[0].baton["reason"] or ""), 15,
-          "why the last one was replaced")
-
-
-@KINDS
-def test_cron_restarts_lose_nobody(home, port, kind):
-    def wait_for_others():
-        before = set(home.pids("web"))
-        home.wait(lambda all_: not before & {one.pid for one in all_})
-
-    home.start("graceful.js", "-n", "web", "-i", "2", "--cron-restart", "*/2 * * * * *", port=port)
-    with kind(port, threads=4, path="/sleep/5") as load:
-        load_until(load, REQUESTS, wait_for_others)
-    all_ok(load)
-
-
-@KINDS
-def test_watch_loses_nobody(home, port, kind):
-    def change():
-        before = set(home.pids("web"))
-        versions.append(str(len(versions)))
-        home.write("watched/app.js",
-                   f"process.argv[2] = '{versions[-1]}'; require('../graceful.js')")
-        home.wait(lambda all_: not before & {one.pid for one in all_}
-                  and all(one.status == "online" for one in all_))
-        assert get(port).json()["version"] == versions[-1]
-
-    versions = ["0"]
-    home.program("graceful.js")
-    home.write("watched/app.js", "require('../graceful.js')")
-    home.write("apps.json", json.dumps({
-        "name": "web", "script": "watched/app.js", "instances": 2, "exec_mode": "cluster",
-        "port": port, "watch": ["watched"]}))
-    home.cli("start", "apps.json").ok()
-    with kind(port, threads=4, path="/sleep/5") as load:
-        load_until(load, REQUESTS, change)
-    all_ok(load)
-
-
-def test_an_unhealthy_worker_is_replaced(home, port):
-    """It lives, and answers no more: `health` restarts it, and whoever it serves may finish."""
-    home.write("app.js", """
-const http = require('http');
-let ill = false;
-http.createServer((request, response) => {
-  if (request.url === '/ill') ill = true;
-  if (request.url === '/health' && ill) return response.writeHead(503).end();
-  response.end(JSON.stringify({ pid: process.pid }));
-}).listen(process.env.PORT);""")
-    home.write("apps.json", """{"name": "web", "script": "app.js", "instances": 2,
-        "exec_mode": "cluster", "port": %d,
-        "health": {"path": "/health", "interval": 200, "failures": 3}}""" % port)
-    home.cli("start", "apps.json").ok()
-    before = home.pids("web")
-    with Load(port, threads=2) as load:
-        ill = get(port, "/ill").json()["pid"]
-        home.wait(lambda all_: ill not in {one.pid for one in all_}
-                  and all(one.status == "online" for one in all_))
-        load.wait_more(50)
-    all_ok(load)
-    assert len(set(before) & set(home.pids("web"))) == 1
-    (number,) = [one.id for one in home.jlist() if one.pid not in before]
-    assert "status 503" in home.cli("describe", number).ok().out
-    until(lambda: "unhealthy" in (home.jlist()[number].baton["reason"] or ""), 15, "its reason")
-
-
-HUNG = """
-const http = require('http');
-http.createServer((request, response) => {
-  if (request.url === '/hang') for (;;);
-  response.end(JSON.stringify({ pid: process.pid }));
-}).listen(process.env.PORT);"""
-
-
-def hang_and_wait(home, port, timeout=15):
-    """Has a worker hang, and waits for its successor; who it was."""
-    before = set(home.pids("web"))
-    client = open_socket(port)
-    client.sendall(request_bytes("/hang"))
-    home.wait(lambda all_: len(before - {one.pid for one in all_}) == 1
-              and all(one.status == "online" for one in all_), timeout)
-    (hung,) = before - set(home.pids("web"))
-    until(lambda: not procfs.alive(hung), 20, "the end of the one that hangs")
-    client.close()
-
-
-@pytest.mark.parametrize("intercept", ["node", "node-fast"])
-def test_a_worker_that_hangs_is_replaced(home, port, intercept):
-    """It takes no client any more, and its probe must not be answered by another."""
-    home.write("app.js", HUNG)
-    home.write("apps.json", json.dumps({
-        "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
-        "intercept": intercept, "kill_timeout": 300, "drain_timeout": 1000,
-        "health": {"path": "/", "interval": 200, "timeout": 400, "failures": 2}}))
-    home.cli("start", "apps.json").ok()
-    hang_and_wait(home, port)
-    assert {one.restarts for one in home.jlist()} == {0, 1}
-
-
-def test_the_health_of_one_in_fork_mode(home, port):
-    home.write("app.js", HUNG)
-    description = {"name": "web", "script": "app.js", "exec_mode": "fork", "kill_timeout": 300,
-                   "env": {"PORT": str(port)},
-                   "health": {"path": "/", "interval": 200, "timeout": 400, "failures": 2}}
-    home.write("apps.json", json.dumps(description))
-    assert "health needs a port" in home.cli("start", "apps.json").failed().err
-    assert "health needs a port" in home.cli("validate", "apps.json").failed().err
-    description["health"]["port"] = port
-    home.write("apps.json", json.dumps(description))
-    home.cli("start", "apps.json").ok()
-    until(lambda: get(port).outcome == "ok", 10, "it to serve")
-    until(lambda: home.process("web").baton["health"]["state"] == "healthy", 10, "its health")
-    hang_and_wait(home, port)
-    until(lambda: home.process("web").baton["health"]["state"] == "healthy", 10, "its health")
-
-
-def test_a_version_whose_health_fails_leaves_the_old_one(home, port):
-    home.program("graceful.js")
-    home.write("app.js", "require('./graceful.js')")
-    home.write("apps.json", json.dumps({
-        "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
-        "listen_timeout": 1500, "health": {"path": "/health", "interval": 60000}}))
-    home.cli("start", "apps.json").ok()
-    before = home.pids("web")
-    home.write("app.js", "console.log('not well'); require('http').createServer((q, r) => "
-                         "r.writeHead(500).end()).listen(process.env.PORT)")
-    with Load(port, threads=2) as load:
-        load.wait_more(20)
-        result = home.cli("reload", "web").failed()
-        load.wait_more(20)
-    all_ok(load)
-    assert "status 500" in result.err and "not well" in result.err
-    assert home.pids("web") == before
-    home.write("app.js", "process.argv[2] = '2'; require('./graceful.js')")
-    home.cli("reload", "web").ok()
-    assert get(port).json()["version"] == "2" and not set(before) & set(home.pids("web"))
-
-
-def test_a_version_whose_health_fails_is_seen(home, port):
-    """It is tried again and again, and what there is serves."""
-    home.write("app.js", "require('http').createServer((q, r) => r.writeHead(q.url === '/health' ?"
-                         "500 : 200).end('{}')).listen(process.env.PORT)")
-    home.write("apps.json", json.dumps({
-        "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
-        "listen_timeout": 1000, "health": {"path": "/health", "interval": 200, "failures": 2}}))
-    home.cli("start", "apps.json").ok()
-    with Load(port, threads=2) as load:
-        home.wait(lambda all_: sum(one.restarts for one in all_) >= 2)
-        load.wait_more(20)
-    all_ok(load)
-    assert "status 500" in home.cli("describe", 0).ok().out
-
 
 def test_a_reload_waits_for_its_own_renewal(home, port):
     """Of one that began before, with the old settings, it must not take the end for its own."""

@@ -232,7 +232,7 @@ def test_a_reload_that_fails_is_over_too(home, sockets):
     manager = Manager(home, sockets)
     start_daemon(home, [], env=manager.environment, wait=False)
     manager.wait("READY=1")
-    home.start("plain.js", "-n", "web", "-i", "2", "--listen-timeout", "1000", port=free_port())
+    home.start("plain.js", "-n", "web", "-i", "2", "--listen-timeout", "3000", port=free_port())
     home.write("plain.js", "throw new Error('broken')")
     home.cli("reload", "web").failed()
     manager.wait("RELOADING=1")

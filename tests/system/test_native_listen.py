@@ -173,7 +173,7 @@ def test_port_in_use_ends_the_app(start):
     """Where nobody can listen there is nothing to run."""
     with socket.create_server(("127.0.0.1", 0)) as other:
         app = start_listeners(start, f"127.0.0.1={other.getsockname()[1]}", ready=False,
-                              flags=["--listen-timeout", 500])
+                              flags=["--listen-timeout", 3000])
         assert app.wait_exit() == 1
         app.stderr.join()
         assert "in use" in app.stderr.text()
