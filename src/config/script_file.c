@@ -2,6 +2,7 @@
 
 #include "base/buffer.h"
 #include "base/clock.h"
+#include "base/json_read.h"
 #include "base/text.h"
 #include "config/process_file.h"
 
@@ -196,9 +197,8 @@ static int complain_of_end(int status, char error[SCRIPT_FILE_ERROR_MAX]) {
 
 static int take_value(const struct buffer *text, int status, json_t **ret_value,
                       char error[SCRIPT_FILE_ERROR_MAX]) {
-    json_t *answer = buffer_length(text) > 0
-                         ? json_loadb(buffer_data(text), buffer_length(text), 0, NULL)
-                         : NULL;
+    json_t *answer =
+        buffer_length(text) > 0 ? json_read(buffer_data(text), buffer_length(text), 0, NULL) : NULL;
     const char *sentence = json_string_value(json_object_get(answer, "error"));
     json_t *value = json_object_get(answer, "value");
     int result = 0;

@@ -1,10 +1,10 @@
 #include "daemon/control.h"
 
+#include "base/json_read.h"
 #include "daemon/control_check.h"
 #include "daemon/control_reply.h"
 #include "daemon/control_socket.h"
 #include "daemon/event_stream.h"
-#include "daemon/json_read.h"
 #include "http/connection.h"
 #include "http/request.h"
 #include "http/response.h"

@@ -1,6 +1,6 @@
 #include "daemon/package.h"
 
-#include "daemon/json_read.h"
+#include "base/json_read.h"
 
 #include <fcntl.h>
 #include <jansson.h>

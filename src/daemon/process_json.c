@@ -1,5 +1,6 @@
 #include "daemon/process_json.h"
 
+#include "base/json_read.h"
 #include "config/program.h"
 #include "daemon/home.h"
 
@@ -276,7 +277,7 @@ json_t *process_json(const struct record *record, uint32_t slot) {
     json_text_init(&text, &out);
     process_json_write(&text, record, slot, PROCESS_USUAL);
     if (json_text_result(&text) == 0 && buffer_length(&out) > 0)
-        process = json_loadb(buffer_data(&out), buffer_length(&out), 0, NULL);
+        process = json_read(buffer_data(&out), buffer_length(&out), 0, NULL);
     buffer_clear(&out);
     return process;
 }

@@ -1,5 +1,6 @@
 #include "ipc/node_message.h"
 
+#include "base/json_read.h"
 #include "base/text.h"
 
 #include <errno.h>
@@ -166,7 +167,7 @@ static json_t *parse_replaced(const char *line, size_t length, json_error_t *err
     memcpy(copy, line, length);
     replace_escapes(copy, length);
     root =
-        json_loadb(copy, length, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, error);
+        json_read(copy, length, JSON_DECODE_ANY | JSON_ALLOW_NUL | JSON_DECODE_INT_AS_REAL, error);
     free(copy);
     return root;
 }
@@ -178,7 +179,7 @@ static int parse(const char *line, size_t length, json_t **ret_root) {
     /* jansson takes a NUL byte for the end of the text. */
     if (length == 0 || memchr(line, '\0', length))
         return -EPROTO;
-    root = json_loadb(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
+    root = json_read(line, length, JSON_DECODE_ANY | JSON_ALLOW_NUL, &error);
     if (!root)
         root = parse_replaced(line, length, &error);
     if (!root)

@@ -31,7 +31,7 @@ FILES = {
 # Library header -> patterns of the files that may include it.
 LIBRARIES = {
     "uv.h": [r"(config|policy|cli|http|master|daemon)/.*", r"ipc/node_channel\.[ch]", r"worker/serve.*"],
-    "jansson.h": [r"ipc/node_message.*\.c", r"master/status\.c", r"(config|daemon|cli)/.*"],
+    "jansson.h": [r"base/json_read\.[ch]", r"ipc/node_message.*\.c", r"master/status\.c", r"(config|daemon|cli)/.*"],
     "http_parser.h": [r"http/request\.c", r"http/response_reader\.c"],
 }
 

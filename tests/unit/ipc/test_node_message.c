@@ -14,6 +14,8 @@
 
 #include <cmocka.h>
 
+#include "unit/failing_memory.h"
+
 static int read_text(const char *line, struct node_message *message) {
     return node_message_read(line, strlen(line), message);
 }
@@ -711,8 +713,35 @@ static void test_newconn(void **state) {
     }
 }
 
+#if HAS_FAILING_MEMORY
+/* A worker chooses how long its texts are: where memory for one is out nothing is overrun. */
+static void test_a_text_without_memory_is_refused(void **state) {
+    char line[9000] = "{\"a\":\"";
+    size_t begun = strlen(line);
+    struct node_message message;
+    long number = 0;
+    int result;
+
+    (void)state;
+    memset(line + begun, 'x', sizeof line - begun);
+    memcpy(line + sizeof line - sizeof "\"}", "\"}", sizeof "\"}");
+    do {
+        memory_left = ++number;
+        result = read_text(line, &message);
+        memory_left = 0;
+        assert_true(result == 0 || result == -ENOMEM);
+    } while (result < 0);
+    assert_true(number > 10);
+    assert_int_equal(message.type, NODE_MESSAGE_USER);
+    node_message_clear(&message);
+}
+#endif
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+#if HAS_FAILING_MEMORY
+        cmocka_unit_test(test_a_text_without_memory_is_refused),
+#endif
         cmocka_unit_test(test_online),
         cmocka_unit_test(test_query_for_port),
         cmocka_unit_test(test_query_for_host),

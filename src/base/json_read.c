@@ -1,4 +1,4 @@
-#include "daemon/json_read.h"
+#include "base/json_read.h"
 
 #include <pthread.h>
 #include <stdalign.h>
@@ -9,10 +9,12 @@
 #include <string.h>
 #include <sys/stat.h>
 
-/* What the parser can ask for while it reads the rest of its buffer (1024 bytes, of which each may
- * begin an array), and then for a string as long as the text, whose buffer doubles. */
-#define RESERVE_BASE  ((size_t)256 * 1024)
+/* What the parser can ask for: at its begin; while it reads the rest of its buffer, of which each
+ * byte may begin an array; and then for a string as long as the text, whose buffer doubles. */
+#define RESERVE_BASE  ((size_t)4096)
+#define RESERVE_BYTE  ((size_t)256)
 #define RESERVE_SHARE 6
+#define PARSER_BUFFER ((size_t)1024)
 
 struct reserve {
     char *bytes; /* NULL: nothing is being read */
@@ -71,6 +73,8 @@ static size_t feed(void *buffer, size_t size, void *data) {
 }
 
 static json_t *run_out(json_error_t *error) {
+    if (!error)
+        return NULL;
     *error = (json_error_t){.line = -1, .column = -1};
     snprintf(error->text, sizeof error->text, "memory is out");
     error->text[sizeof error->text - 1] = (char)json_error_out_of_memory; /* json_error_code() */
@@ -80,10 +84,12 @@ static json_t *run_out(json_error_t *error) {
 static json_t *read_source(struct source *source, size_t length, size_t flags,
                            json_error_t *error) {
     static pthread_once_t once = PTHREAD_ONCE_INIT;
+    size_t buffered = length < PARSER_BUFFER && !source->file ? length : PARSER_BUFFER;
     json_t *value;
 
     pthread_once(&once, set_allocator);
-    reserve = (struct reserve){.size = RESERVE_BASE + RESERVE_SHARE * length};
+    reserve =
+        (struct reserve){.size = RESERVE_BASE + RESERVE_BYTE * buffered + RESERVE_SHARE * length};
     reserve.bytes = malloc(reserve.size);
     if (!reserve.bytes)
         return run_out(error);
