@@ -79,6 +79,9 @@ const server = http.createServer((request, response) => {
   actions[action](operand, (answer) => response.end(JSON.stringify(answer)));
 });
 
+// How long a client may think is the client's affair: Node's five seconds pass on a busy machine.
+server.keepAliveTimeout = 120000;
+
 function listen() {
   server.listen(Number(process.env.PORT), () => event('listening', server.address()));
 }
