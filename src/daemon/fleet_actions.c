@@ -14,11 +14,11 @@ static json_t *draw_process(void *owner, uint32_t pm_id) {
                                                       : NULL;
 }
 
-static json_t *draw_output(void *owner, uint32_t pm_id) {
+static json_t *draw_output(void *owner, uint32_t pm_id, pid_t pid) {
     struct fleet_process process;
 
     return fleet_find_process(owner, pm_id, &process)
-               ? process_json_output(process.record, process.slot, 0)
+               ? process_json_output(process.record, process.slot, pid)
                : NULL;
 }
 

@@ -100,7 +100,7 @@ static void on_timer_closed(uv_handle_t *handle) {
 
 static json_t *draw_failure(const struct operation *operation, const struct operation_item *item) {
     json_t *output =
-        item->untried ? NULL : operation->events->output(operation->owner, item->pm_id);
+        item->untried ? NULL : operation->events->output(operation->owner, item->pm_id, item->pid);
     json_t *pm_id =
         item->pm_id == OPERATION_NO_PROCESS ? json_null() : json_integer((json_int_t)item->pm_id);
 
@@ -242,6 +242,7 @@ void operation_renewed(struct list *operations, uint32_t pm_id, const struct app
         if (renewed->error < 0 && !reason)
             reason = uv_strerror(renewed->error);
         item->untried = renewed->untried;
+        item->pid = renewed->pid;
         count_off(operation, item, renewed->error < 0 ? "failed" : app_status_name(APP_ONLINE),
                   renewed->error < 0 ? reason : NULL);
         finish_if_over(operation);

@@ -40,6 +40,7 @@ struct operation_item {
     bool over;
     bool failed;
     bool untried; /* then its worker has nothing to say about why */
+    pid_t pid;    /* whose output says why: struct app_renewed */
     char *name;   /* of the app; owned */
     char *reason; /* why it failed; owned */
 };
@@ -47,8 +48,9 @@ struct operation_item {
 struct operation_events {
     /* The process as docs/api.md draws it, a new reference, or NULL when it is gone. */
     json_t *(*draw)(void *owner, uint32_t pm_id);
-    /* An array of the lines that it printed last, a new reference, or NULL. */
-    json_t *(*output)(void *owner, uint32_t pm_id);
+    /* An array of the lines that its worker `pid` printed last (0: whichever printed), a new
+     * reference, or NULL. */
+    json_t *(*output)(void *owner, uint32_t pm_id, pid_t pid);
     /* Whether what was done so far would survive us: the answer waits for it. */
     bool (*is_saved)(void *owner);
 };

@@ -45,6 +45,7 @@ struct app_renewed {
     int error;    /* 0; UV_ECANCELED: another slot's failed, or it was stopped; else a UV_E* */
     bool untried; /* its turn never came, and its worker is the one that it was */
     const char *reason; /* a sentence where error is not 0, else NULL; holds during the event */
+    pid_t pid; /* of the new worker that failed, -1: there was none; 0: of another, or unknown */
 };
 
 /* What the app announces; all but slot_changed may be NULL. */

@@ -13,6 +13,12 @@
 
 #define NOT_RENEWING (-1)
 
+struct turn_failure {
+    int error;
+    const char *reason;
+    pid_t pid; /* struct app_renewed */
+};
+
 static const struct app_mark no_mark = {.how = APP_RENEW_NONE};
 
 static bool serves(const struct slot *slot) {
@@ -79,6 +85,16 @@ static void announce(struct slot *slot, uint64_t request, int error, const char 
     announce_renewed(slot, &renewed);
 }
 
+static void announce_failed(struct slot *slot, uint64_t request, const struct turn_failure *why) {
+    struct app_renewed renewed = {.slot = slot->number,
+                                  .request = request,
+                                  .error = why->error,
+                                  .reason = why->reason,
+                                  .pid = why->pid};
+
+    announce_renewed(slot, &renewed);
+}
+
 static void end_run(struct app *app) {
     if (app->run_failed || app->run_request == 0)
         return;
@@ -138,13 +154,13 @@ static void complain(const struct slot *slot, const struct app_mark *turn, const
         log_error("restart of %s abandoned at worker %u: %s", name, slot->number, reason);
 }
 
-static void fail_turn(struct slot *slot, int error, const char *reason) {
+static void fail_turn(struct slot *slot, const struct turn_failure *failure) {
     struct app *app = slot->app;
     struct app_mark turn = leave_turn(slot);
 
     app->run_failed = true;
-    complain(slot, &turn, reason);
-    announce(slot, turn.request, error, reason);
+    complain(slot, &turn, failure->reason);
+    announce_failed(slot, turn.request, failure);
     drop_marks(app, turn.request);
     app_renew_next(app);
 }
@@ -236,13 +252,19 @@ void app_first_ready(struct slot *slot) {
 }
 
 void app_successor_failed(struct slot *slot, int error, const char *reason) {
+    struct turn_failure failure = {
+        .error = error, .reason = reason, .pid = slot->next ? slot->next->pid : -1};
+
     slot->next = NULL;
-    fail_turn(slot, error, reason);
+    fail_turn(slot, &failure);
 }
 
 void app_renewal_failed(struct slot *slot, int error, const char *reason) {
+    struct turn_failure failure = {
+        .error = error, .reason = reason, .pid = slot->current ? slot->current->pid : 0};
+
     if (slot->step == RENEWAL_STARTING)
-        fail_turn(slot, error, reason);
+        fail_turn(slot, &failure);
 }
 
 void app_promote(struct slot *slot) {

@@ -45,6 +45,21 @@ def test_a_broken_version_leaves_the_old_one(home, port, name):
     assert get(port).outcome == "ok"
 
 
+@pytest.mark.parametrize("program, words", [
+    ("throw new Error('broken on purpose');", ["broken on purpose"]),
+    ("setInterval(() => {}, 1000);", []),
+], ids=["speaks", "is silent"])
+def test_the_lines_shown_are_those_of_the_new_version(home, port, program, words):
+    """Though the old one goes on printing, and has printed last."""
+    home.write("app.js", "setInterval(() => console.log('the old one chatters'), 1);"
+                         "require('http').createServer().listen(process.env.PORT)")
+    home.start("app.js", "-n", "web", "-i", "2", "--listen-timeout", "1500", port=port)
+    home.write("app.js", program)
+    shown = home.cli("reload", "web").failed()
+    assert "the old one chatters" not in shown.out + shown.err, str(shown)
+    assert all(word in shown.out + shown.err for word in words), str(shown)
+
+
 def test_a_version_that_never_says_ready_leaves_the_old_one(home, port):
     home.program("ready.js")
     home.write("app.js", "process.argv[2] = '10'; require('./ready.js')")
