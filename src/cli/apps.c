@@ -1,6 +1,7 @@
 #include "cli/apps.h"
 
 #include "base/buffer.h"
+#include "base/text.h"
 #include "cli/message.h"
 #include "cli/run_options.h"
 #include "config/attribute.h"
@@ -213,6 +214,44 @@ int cli_apps_load(const struct cli_call *call, const char *file, json_t *apps) {
     text_list_clear(&warnings);
     json_decref(loaded);
     return error;
+}
+
+/* 0, or a UV_E* with a sentence. */
+static int check_app(const json_t *app, char sentence[SETTINGS_ERROR_MAX]) {
+    struct settings settings;
+    int error;
+
+    snprintf(sentence, SETTINGS_ERROR_MAX, "out of memory");
+    settings_init(&settings);
+    error = attribute_apply(&settings, app, NULL, sentence);
+    settings_supervise_by_default(&settings);
+    if (error == 0)
+        error = settings_check(&settings, sentence);
+    if (error == 0)
+        error = settings_check_name(&settings, NULL, sentence);
+    settings_clear(&settings);
+    return error;
+}
+
+int cli_apps_check(const struct cli_call *call, const char *file, const json_t *apps) {
+    char sentence[SETTINGS_ERROR_MAX];
+    char name[CLI_APP_NAME_MAX];
+    char shown[CLI_APP_NAME_MAX];
+    json_t *app;
+    size_t index;
+
+    json_array_foreach(apps, index, app) {
+        int error = check_app(app, sentence);
+
+        if (error == 0)
+            continue;
+        cli_app_name(app, name);
+        text_escape_utf8(shown, sizeof shown, name, strlen(name));
+        cli_fail(call, "%s: app '%s': %s",
+                 strcmp(file, STANDARD_INPUT) == 0 ? "standard input" : file, shown, sentence);
+        return error;
+    }
+    return 0;
 }
 
 /* --- scripts --- */

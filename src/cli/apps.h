@@ -17,6 +17,10 @@ json_t *cli_environment(void);
  * --only does not name. */
 int cli_apps_load(const struct cli_call *call, const char *file, json_t *apps);
 
+/* Whether each of the apps that a file has given can work, as `validate` checks it; the first that
+ * cannot is said, with the file's name. 0 or a UV_E*. */
+int cli_apps_check(const struct cli_call *call, const char *file, const json_t *apps);
+
 /* What the flags, and the arguments behind "--", say of an app: a new description without a script,
  * its paths absolute; `cwd` is ours if it was not given and `with_cwd`. NULL when memory is out. */
 json_t *cli_apps_flags(const struct cli_call *call, bool with_cwd);

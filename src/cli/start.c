@@ -96,7 +96,8 @@ static int start_file(struct cli_client *client, const char *word) {
     json_t *apps = json_array();
     int code = 1;
 
-    if (apps && cli_apps_load(client->call, word, apps) == 0)
+    if (apps && cli_apps_load(client->call, word, apps) == 0 &&
+        cli_apps_check(client->call, word, apps) == 0)
         code = cli_act_apps(client, apps, "restart");
     json_decref(apps);
     return code;

@@ -90,15 +90,18 @@ static json_t *find_apps(const struct source *source, json_t *top) {
     return NULL;
 }
 
-/* Moves the warnings about an app to the list, with its name before each. */
+/* Moves the warnings about an app to the list, with the file and its name before each. */
 static int take_warnings(const struct source *source, const char *app,
                          const struct text_list *warnings) {
+    char file[SHOWN_MAX];
     int result = 0;
+
+    text_escape_utf8(file, sizeof file, source->name, strlen(source->name));
 
     for (size_t i = 0; i < warnings->count && source->warnings && result == 0; i++) {
         char *sentence;
 
-        if (asprintf(&sentence, "%s: %s", app, warnings->items[i]) < 0)
+        if (asprintf(&sentence, "%s: %s: %s", file, app, warnings->items[i]) < 0)
             return UV_ENOMEM;
         result = text_list_add(source->warnings, sentence);
         free(sentence);

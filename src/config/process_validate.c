@@ -11,28 +11,32 @@
 
 /* What is found, and where it goes. */
 struct findings {
+    const char *file;
     struct text_list *problems;
     struct text_list *warnings;
 };
 
-static int add(struct text_list *list, const char *name, const char *sentence) {
+static int add(const char *file, struct text_list *list, const char *name, const char *sentence) {
+    char shown_file[128];
     char shown[128];
     char *text;
     int result;
 
+    text_escape_utf8(shown_file, sizeof shown_file, file, strlen(file));
     text_escape_utf8(shown, sizeof shown, name, strlen(name));
-    if (asprintf(&text, "app '%s': %s", shown, sentence) < 0)
+    if (asprintf(&text, "%s: app '%s': %s", shown_file, shown, sentence) < 0)
         return UV_ENOMEM;
     result = text_list_add(list, text);
     free(text);
     return result;
 }
 
-static int add_all(struct text_list *list, const char *name, const struct text_list *sentences) {
+static int warn_of_all(struct findings *findings, const char *name,
+                       const struct text_list *sentences) {
     int result = 0;
 
     for (size_t i = 0; i < sentences->count && result == 0; i++)
-        result = add(list, name, sentences->items[i]);
+        result = add(findings->file, findings->warnings, name, sentences->items[i]);
     return result;
 }
 
@@ -62,7 +66,7 @@ static int check_depends_on(const struct settings *settings, const struct text_l
         snprintf(sentence, sizeof sentence, "it depends on '%.128s', which is not in this file",
                  wanted);
         if (!known)
-            result = add(findings->warnings, settings->name, sentence);
+            result = add(findings->file, findings->warnings, settings->name, sentence);
     }
     return result;
 }
@@ -86,9 +90,9 @@ static int check_app(json_t *app, const char *env_name, const struct text_list *
     if (result == 0 && wrong == 0)
         wrong = settings_check_name(&settings, &warnings, error);
     if (result == 0 && wrong < 0)
-        result = add(findings->problems, name_of(&settings, app, room), error);
+        result = add(findings->file, findings->problems, name_of(&settings, app, room), error);
     if (result == 0)
-        result = add_all(findings->warnings, name_of(&settings, app, room), &warnings);
+        result = warn_of_all(findings, name_of(&settings, app, room), &warnings);
     if (result == 0 && wrong == 0)
         result = check_depends_on(&settings, names, findings);
     settings_clear(&settings);
@@ -107,7 +111,8 @@ static int collect_names(const json_t *apps, struct text_list *names, struct fin
 
         for (size_t j = 0; j < names->count && result == 0; j++)
             if (strcmp(names->items[j], name) == 0)
-                result = add(findings->warnings, name, "another app has this name, too");
+                result =
+                    add(findings->file, findings->warnings, name, "another app has this name, too");
         if (result == 0)
             result = text_list_add(names, name);
     }
@@ -116,7 +121,7 @@ static int collect_names(const json_t *apps, struct text_list *names, struct fin
 
 int process_file_validate(const char *path, const char *env_name, struct text_list *problems,
                           struct text_list *warnings) {
-    struct findings findings = {.problems = problems, .warnings = warnings};
+    struct findings findings = {.file = path, .problems = problems, .warnings = warnings};
     struct text_list names = {.items = NULL};
     char error[SETTINGS_ERROR_MAX];
     json_t *apps = NULL;

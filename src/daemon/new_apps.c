@@ -1,5 +1,6 @@
 /* POST /v1/apps: apps that are to run from now on, new ones and those that are there already under
  * the same name. Everything is checked before anything is done. */
+#include "base/text.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/dependency.h"
 
@@ -62,6 +63,19 @@ static struct record *find_known(const struct fleet *fleet, enum known known,
     }
 }
 
+/* One sentence for one of several apps, so it is named, as far as it has a name. */
+static void refuse(struct control_request *request, const json_t *description, const char *error) {
+    const char *name = json_string_value(json_object_get(description, "name"));
+    char shown[128];
+
+    if (!name) {
+        control_reply_error(request->connection, 400, "bad_app", "%s", error);
+        return;
+    }
+    text_escape_utf8(shown, sizeof shown, name, strlen(name));
+    control_reply_error(request->connection, 400, "bad_app", "app '%s': %s", shown, error);
+}
+
 static bool check_one(struct daemon *daemon, struct control_request *request, struct wish *wish,
                       json_t *description) {
     struct wanted *wanted = &wish->apps[wish->count];
@@ -73,7 +87,7 @@ static bool check_one(struct daemon *daemon, struct control_request *request, st
     }
     wanted->description = description;
     if (record_check(description, &wanted->settings, &wish->warnings, error) < 0) {
-        control_reply_error(request->connection, 400, "bad_app", "%s", error);
+        refuse(request, description, error);
         return false;
     }
     wish->count++;

@@ -64,6 +64,29 @@ def test_a_name_is_one_that_targets_can_mean(api, name):
     assert len(api.jlist()) == len(before) and api.pids("api") == before
 
 
+@pytest.mark.parametrize("name, text, place", [
+    ("a.json", '{"apps": [\n {"name": "x" "script": "idle.sh"}]}', "line 2"),
+    ("a.yml", "apps:\n  - name: x\n   script: idle.sh\n", "line 3"),
+    ("a.config.js", "module.exports = {\n apps: [,,{]\n}", "SyntaxError: "),
+    ("a.json", '[{"name": "x", "script": "idle.sh", "instances": "many"}]', "app 'x': instances"),
+    ("a.json", '[{"name": "x", "script": "nowhere.sh"}]', "app 'x': there is no file"),
+    ("a.json", '[{"name": "x", "script": "idle.sh", "wotch": 1, "cwd": "/none"}]', "app 'x': "),
+])
+def test_what_is_wrong_with_a_file_names_it(api, name, text, place):
+    """As many are given, and one may be made by a program, the place is what helps."""
+    api.write(name, text)
+    for command in ("validate", "start"):
+        first = api.cli(command, name).failed().err.splitlines()[0]
+        assert f"{name}: {place}" in first, first
+    assert [process.name for process in api.jlist()] == ["api"]
+
+
+def test_the_daemon_names_the_app_that_cannot_work(api):
+    good = {"name": "good", "script": str(api.work / "idle.sh")}
+    _, body = api.api("POST", "/v1/apps", {"apps": [good, {**good, "name": "bad", "cwd": "/none"}]})
+    assert body["error"]["message"].startswith("app 'bad': "), body
+
+
 def test_a_number_as_a_name_is_warned_of(api):
     result = api.cli("start", "idle.sh", "-n", "1200").ok()
     assert "'1200' is a number, too" in result.out + result.err

@@ -246,7 +246,7 @@ def test_libbaton_needs_libc_alone():
 
 
 @pytest.mark.parametrize("header, users", [
-    ("jansson.h", {"ipc/node_message.c", "ipc/node_message_write.c", "master/status.c",
+    ("jansson.h", {"base/json_read.c", "base/json_read.h", "ipc/node_message.c", "ipc/node_message_write.c", "master/status.c",
                    "config", "daemon", "cli"}),
     ("http_parser.h", {"http/request.c", "http/response_reader.c"}),
 ])

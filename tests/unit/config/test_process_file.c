@@ -152,15 +152,24 @@ static void test_deploy_goes_to_each_app(void **state) {
           " {script: 'b', cwd: '@', deploy: 1}]");
 }
 
+/* Behind the name of the file. */
+static void check_sentence(const char *found, const char *expected) {
+    size_t length = strlen(path);
+
+    assert_memory_equal(found, path, length);
+    assert_memory_equal(found + length, ": ", 2);
+    assert_string_equal(found + length + 2, expected);
+}
+
 static void test_warnings_name_the_app(void **state) {
     (void)state;
     check("a.json", "[{name: 'api', instnces: 2}, {script: 'x/b.js', foo: 1}, {foo: 1}]",
           "[{name: 'api', cwd: '@'}, {script: 'x/b.js', cwd: '@'}, {cwd: '@'}]");
     assert_int_equal(warnings.count, 3);
-    assert_string_equal(warnings.items[0], "app 'api': there is no attribute 'instnces'; did you "
-                                           "mean 'instances'?");
-    assert_string_equal(warnings.items[1], "app 'b': there is no attribute 'foo'; it is ignored");
-    assert_string_equal(warnings.items[2], "app 3: there is no attribute 'foo'; it is ignored");
+    check_sentence(warnings.items[0], "app 'api': there is no attribute 'instnces'; did you "
+                                      "mean 'instances'?");
+    check_sentence(warnings.items[1], "app 'b': there is no attribute 'foo'; it is ignored");
+    check_sentence(warnings.items[2], "app 3: there is no attribute 'foo'; it is ignored");
 }
 
 static void test_what_has_no_apps_is_refused(void **state) {
@@ -353,14 +362,14 @@ static void test_every_problem_is_found(void **state) {
                               NULL),
                      6);
     assert_int_equal(problems.count, 5);
-    assert_string_equal(problems.items[0], "app 'a': instances takes a number, 0 or 'max' for one "
-                                           "per CPU, or -K for K fewer, not \"many\"");
-    assert_string_equal(problems.items[1], "app 'b': a script is missing");
-    assert_string_equal(problems.items[2], "app 'none': there is no file './none.js'");
-    assert_string_equal(
+    check_sentence(problems.items[0], "app 'a': instances takes a number, 0 or 'max' for one "
+                                      "per CPU, or -K for K fewer, not \"many\"");
+    check_sentence(problems.items[1], "app 'b': a script is missing");
+    check_sentence(problems.items[2], "app 'none': there is no file './none.js'");
+    check_sentence(
         problems.items[3],
         "app 'd': health needs a port in fork mode: health.port, or the app's own as port");
-    assert_string_equal(problems.items[4], "app 'sh': 'sh' cannot depend on itself");
+    check_sentence(problems.items[4], "app 'sh': 'sh' cannot depend on itself");
     assert_int_equal(warnings.count, 0);
 }
 
@@ -370,12 +379,11 @@ static void test_warnings_of_a_file(void **state) {
                      2);
     assert_int_equal(problems.count, 0);
     assert_int_equal(warnings.count, 5);
-    assert_string_equal(warnings.items[0],
-                        "app 'sh': there is no attribute 'nme'; did you mean 'name'?");
-    assert_string_equal(warnings.items[1], "app 'sh': another app has this name, too");
-    assert_string_equal(warnings.items[2], "app 'sh': the app has no env_p");
-    assert_string_equal(warnings.items[4],
-                        "app 'sh': it depends on 'x', which is not in this file");
+    check_sentence(warnings.items[0],
+                   "app 'sh': there is no attribute 'nme'; did you mean 'name'?");
+    check_sentence(warnings.items[1], "app 'sh': another app has this name, too");
+    check_sentence(warnings.items[2], "app 'sh': the app has no env_p");
+    check_sentence(warnings.items[4], "app 'sh': it depends on 'x', which is not in this file");
 }
 
 static void test_a_file_that_cannot_be_read_is_the_problem(void **state) {
