@@ -21,7 +21,8 @@ PREFIX ?= /usr/local
 FUZZ_SECONDS ?= 60
 JOBS ?= $(shell nproc)
 BATON = build/release/baton
-CTEST = ctest --output-on-failure --no-tests=error -j $(JOBS)
+# Tests wait more than they compute, so there are two for each processor.
+CTEST = ctest --output-on-failure --no-tests=error -j $(shell expr 2 '*' $(JOBS))
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
 .PHONY: run build test test-release test-asan test-node test-servers test-pm2 soak bench lint format fuzz coverage install clean

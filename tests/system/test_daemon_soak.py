@@ -13,7 +13,7 @@ from support.ports import free_port
 from support.wait import until
 
 LONG = bool(os.environ.get("BATON_SOAK"))
-RELOADS, KILLS, SCALES = (100, 200, 50) if LONG else (6, 8, 4)
+RELOADS, KILLS, SCALES = (100, 200, 50) if LONG else (4, 4, 2)
 SECONDS = 1800 if LONG else 120
 
 
