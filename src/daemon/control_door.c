@@ -17,7 +17,8 @@ static void turn_away(int client, int status, const char *body) {
     char text[512];
     int length = snprintf(text, sizeof text,
                           "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\n"
-                          "Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+                          "Content-Length: %zu\r\nConnection: close\r\n"
+                          "Content-Security-Policy: default-src 'self'\r\n\r\n%s",
                           status, http_reason(status), strlen(body), body);
 
     (void)send(client, text, (size_t)length, MSG_NOSIGNAL | MSG_DONTWAIT);

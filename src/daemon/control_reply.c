@@ -31,7 +31,6 @@ static int format(struct buffer *out, const json_t *body) {
 const struct http_header control_headers[CONTROL_HEADERS] = {
     {"Cache-Control", "no-store"},
     {"Content-Security-Policy", "default-src 'self'"},
-    {"X-Content-Type-Options", "nosniff"},
 };
 
 /* `text` (NULL: memory is out) gets a newline; `extra` is one header more, or NULL. */

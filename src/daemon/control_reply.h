@@ -25,7 +25,7 @@ void control_reply_error(struct http_connection *connection, int status, const c
                          const char *format, ...) __attribute__((format(printf, 4, 5)));
 
 /* What every answer says to browsers and to whatever is between. */
-#define CONTROL_HEADERS 3
+#define CONTROL_HEADERS 2
 extern const struct http_header control_headers[CONTROL_HEADERS];
 
 /* 401: the token is missing or wrong. */

@@ -216,6 +216,7 @@ static void test_a_request_is_answered_with_json(void **state) {
     ask(REQUEST("GET /v1", ""), "200", "\r\n\r\n{\"name\":\"baton\"}\n");
     assert_true(has(&peers[0], "Content-Type: application/json\r\n"));
     assert_true(has(&peers[0], "X-Content-Type-Options: nosniff\r\n"));
+    assert_null(strstr(strstr(heard(&peers[0]), "nosniff") + 1, "nosniff")); /* nor twice */
     assert_true(has(&peers[0], "Cache-Control: no-store\r\n"));
     say(&peers[0], REQUEST("HEAD /v1", ""));
     LOOP_UNTIL(service.handled == 2);
@@ -551,6 +552,7 @@ static void test_when_all_clients_wait_for_us_a_new_one_is_refused(void **state)
     LOOP_UNTIL(list_empty(&control.local.http.phases[HTTP_PHASE_FRESH]));
     join(&peers[0]);
     LOOP_UNTIL(has(&peers[0], "\"too many clients\""));
+    assert_true(has(&peers[0], "Content-Security-Policy: default-src 'self'\r\n"));
     assert_memory_equal(heard(&peers[0]), "HTTP/1.1 503 ", 13);
     assert_true(peers[0].ended);
     for (size_t i = 1; i <= CONTROL_CONNECTIONS_MAX; i++)
