@@ -45,11 +45,14 @@ static int run_ping(struct cli_call *call) {
     return code;
 }
 
+/* What runs after a crash of the daemon only the next one can end, which starts nothing for that.
+ */
 static int run_kill(struct cli_call *call) {
     struct cli_client client;
     int code = 0;
 
-    if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
+    call->flags.fresh = true;
+    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
         return 1;
     if (client.there)
         code = cli_daemon_end(&client);

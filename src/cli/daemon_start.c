@@ -77,7 +77,8 @@ static int find_command(const struct cli_call *call, bool background, struct com
                                  "--ready-descriptor",
                                  READY_DESCRIPTOR_TEXT,
                                  background ? "--background" : NULL,
-                                 !background && flags->foreground ? "--fresh" : NULL,
+                                 flags->fresh || (!background && flags->foreground) ? "--fresh"
+                                                                                    : NULL,
                                  !background && flags->until_down ? "--until-down" : NULL};
     size_t length = sizeof command->program;
     size_t count = 0;

@@ -35,6 +35,7 @@ struct cli_flags {
     bool no_daemon;
     bool stays;       /* --no-auto-exit */
     bool foreground;  /* that daemon begins with no app, and leaves none */
+    bool fresh;       /* a daemon that we start leaves what ran before a crash */
     bool until_down;  /* of the daemon that --no-daemon makes us */
     bool mini;        /* list -m */
     bool watch_list;  /* list --watch */

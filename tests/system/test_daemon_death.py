@@ -114,6 +114,22 @@ def test_the_end_of_the_next_daemon_is_theirs_too(home, port):
     assert not any(map(procfs.alive, before))
 
 
+@pytest.mark.parametrize("deaf", [False, True], ids=["heeds its signal", "ignores its signal"])
+def test_kill_ends_what_a_dead_daemon_left(home, deaf):
+    """And starts nothing for that, not even for a moment."""
+    home.write("app.sh", ("trap '' INT TERM\n" if deaf else "") +
+               "echo begun >>begun\nwhile :; do sleep 0.1; done\n")
+    home.start("app.sh", "-n", "a", "-i", "2", "-x", "--kill-timeout", "200")
+    before = home.pids("a")
+    until(lambda: (home.work / "begun").read_text().count("begun") == 2, 10, "both")
+    kill_daemon(home)
+    home.cli("kill").ok()
+    assert not any(map(procfs.alive, before)) and not home.daemon_pid()
+    assert (home.work / "begun").read_text().count("begun") == 2
+    assert "No daemon runs" in home.cli("kill").ok().out
+    assert home.jlist() == []
+
+
 def test_who_cannot_print_can_still_end_in_order(home, port):
     """Nobody reads its output after the daemon's death until the next one does."""
     home.write("app.js", """

@@ -246,8 +246,8 @@ def test_libbaton_needs_libc_alone():
 
 
 @pytest.mark.parametrize("header, users", [
-    ("jansson.h", {"base/json_read.c", "base/json_read.h", "ipc/node_message.c", "ipc/node_message_write.c", "master/status.c",
-                   "config", "daemon", "cli"}),
+    ("jansson.h", {"base/json_read.h", "ipc/node_message.c",
+                   "ipc/node_message_write.c", "master/status.c", "config", "daemon", "cli"}),
     ("http_parser.h", {"http/request.c", "http/response_reader.c"}),
 ])
 def test_library_is_known_to_few(header, users):
