@@ -9,6 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Who has no token keeps half of the places on TCP free: a stream has no end, and is never the one
+ * that leaves when another client comes. */
+#define STRANGERS_MAX (CONTROL_TCP_CONNECTIONS_MAX / 2)
+
 struct event_stream {
     struct list node; /* in control->streams */
     struct http_stream *http;
@@ -16,6 +20,7 @@ struct event_stream {
     void (*gone)(void *owner);
     void (*on_room)(void *owner); /* NULL: nobody waits for room */
     void *owner;
+    bool is_stranger; /* as struct control_request has it */
 };
 
 const struct http_response event_stream_head = {
@@ -81,17 +86,32 @@ static void on_gone(void *owner) {
 
 static const struct http_stream_events events = {.gone = on_gone, .on_room = on_stream_room};
 
+static unsigned count_strangers(const struct control *control) {
+    unsigned count = 0;
+
+    LIST_EACH(node, following, &control->streams)
+        count += LIST_ENTRY(node, struct event_stream, node)->is_stranger;
+    return count;
+}
+
 struct event_stream *event_stream_open(struct control_request *request, void (*gone)(void *owner),
                                        void *owner) {
     const struct control_door *door = http_connection_server(request->connection)->owner;
     struct control *control = door->options.owner;
-    struct event_stream *stream = malloc(sizeof *stream);
+    struct event_stream *stream;
 
+    if (request->is_stranger && count_strangers(control) >= STRANGERS_MAX) {
+        control_reply_error(request->connection, 503, "overloaded",
+                            "too many follow without the token");
+        return NULL;
+    }
+    stream = malloc(sizeof *stream);
     if (!stream) {
         control_reply_json(request->connection, 503, NULL);
         return NULL;
     }
-    *stream = (struct event_stream){.gone = gone, .owner = owner};
+    *stream =
+        (struct event_stream){.gone = gone, .owner = owner, .is_stranger = request->is_stranger};
     stream->http = http_connection_stream(request->connection, &event_stream_head, &events, stream);
     list_init(&stream->node);
     list_push_back(&control->streams, &stream->node);

@@ -230,3 +230,19 @@ def test_a_crowd_there_is_no_matter_for_the_socket(home, tcp):
     assert tcp.status("GET", "/v1") == 200
     for client in crowd:
         client.close()
+
+
+def test_followers_without_the_token_leave_room(home, tcp):
+    """A stream never ends, so that they could keep everybody else out for good."""
+    del home
+    crowd = []
+    for _ in range(100):
+        client = socket.create_connection(("127.0.0.1", tcp.port), timeout=5)
+        client.sendall(f"GET /v1/events HTTP/1.1\r\nHost: localhost:{tcp.port}\r\n\r\n".encode())
+        crowd.append(client)
+    heads = [client.recv(12) for client in crowd]
+    assert heads.count(b"HTTP/1.1 200") == 32
+    assert heads.count(b"HTTP/1.1 503") == 68
+    assert tcp.status("GET", "/v1") == 200
+    for client in crowd:
+        client.close()
