@@ -26,10 +26,11 @@ static int complain_of_stray_word(const struct cli_call *call) {
 
 static int run_parsed(const struct cli_context *context, const struct cli_command *command,
                       int argc, char **argv) {
-    struct cli_call call = {
-        .context = context,
-        .command = command,
-        .words = {.of_program = command->takes_program, .apply = app_options_apply}};
+    struct cli_call call = {.context = context,
+                            .command = command,
+                            .words = {.called = context->dialect->name,
+                                      .of_program = command->takes_program,
+                                      .apply = app_options_apply}};
     struct cli_option options[OPTIONS_MAX + 1];
     int code = 1;
 

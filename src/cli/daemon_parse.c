@@ -90,7 +90,7 @@ void cli_daemon_options(struct cli_option table[OPTIONS_MAX + 1]) {
 enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, char **argv,
                                   struct cli_daemon *daemon) {
     struct daemon_flags flags = {.daemon = daemon};
-    struct cli_words words = {.of_program = false};
+    struct cli_words words = {.called = dialect->name};
 
     *daemon = (struct cli_daemon){.ready_descriptor = -1, .api = getenv("BATON_API")};
     if (daemon->api && daemon->api[0] == '\0')

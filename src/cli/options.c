@@ -93,6 +93,10 @@ static void print_word(const char *typed) {
     fputc('\'', stderr);
 }
 
+static const char *called(const struct cli_words *words) {
+    return words->called ? words->called : "baton";
+}
+
 static void print_words(char **words, int count) {
     for (int i = 0; i < count; i++)
         print_word(words[i]);
@@ -103,7 +107,7 @@ static void print_with_dashes(const struct parsing *parsing) {
     const struct cli_words *words = parsing->words;
     int options = 1 + words->count; /* where they begin: the words are before them */
 
-    fputs("baton", stderr);
+    fputs(called(words), stderr);
     print_word(parsing->argv[0]);
     print_word(words->words[0]);
     print_words(parsing->argv + options, parsing->at - options);
@@ -122,7 +126,7 @@ static void complain_unknown(const struct parsing *parsing, const char *typed) {
     name[strcspn(name, "=")] = '\0';
     text_escape(word, sizeof word, typed, strlen(typed));
     meant = strlen(name) > 1 ? nearest(parsing->options, name) : NULL;
-    fprintf(stderr, "baton: there is no option %s", word);
+    fprintf(stderr, "%s: there is no option %s", called(parsing->words), word);
     if (meant)
         fprintf(stderr, "; did you mean --%s?", meant->name);
     if (parsing->words->of_program && parsing->words->count > 0) {
@@ -139,10 +143,11 @@ static void complain(const struct parsing *parsing, int code) {
 
     if (code == ':') {
         option = find(parsing->options, optopt);
-        fprintf(stderr, "baton: %s needs a value: %s\n", parsing->argv[parsing->at],
-                option ? option->expects : "one");
+        fprintf(stderr, "%s: %s needs a value: %s\n", called(parsing->words),
+                parsing->argv[parsing->at], option ? option->expects : "one");
     } else if (optopt >= FIRST_LONG) {
-        fprintf(stderr, "baton: --%s takes no value\n", find(parsing->options, optopt)->name);
+        fprintf(stderr, "%s: --%s takes no value\n", called(parsing->words),
+                find(parsing->options, optopt)->name);
     } else {
         complain_unknown(parsing, optopt > 0 ? letter : parsing->argv[parsing->at]);
     }
@@ -157,9 +162,10 @@ static int apply(const struct cli_option *option, void *target, const char *valu
         return 0;
     text_escape(word, sizeof word, value ? value : "", value ? strlen(value) : 0);
     if (result == UV_ENOMEM)
-        fprintf(stderr, "baton: out of memory\n");
+        fprintf(stderr, "%s: out of memory\n", called(words));
     else
-        fprintf(stderr, "baton: --%s takes %s, not '%s'\n", option->name, option->expects, word);
+        fprintf(stderr, "%s: --%s takes %s, not '%s'\n", called(words), option->name,
+                option->expects, word);
     return UV_EINVAL;
 }
 

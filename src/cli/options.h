@@ -24,6 +24,7 @@ struct cli_option {
 
 /* What is left of a command line; borrowed from argv. */
 struct cli_words {
+    const char *called; /* set by the caller: what Baton is called in sentences; NULL: baton */
     bool of_program; /* set by the caller: the first one is a program, which may have options of its
                         own behind "--" */
     /* Set by the caller: applies the options that have no function of their own, by their names. */

@@ -90,7 +90,7 @@ static int fail(const struct startup *startup, const char *what, const char *pat
 
 static enum cli_verdict parse(struct startup *startup, int argc, char **argv) {
     const struct cli_command *command = startup->call.command;
-    struct cli_words words = {.of_program = false};
+    struct cli_words words = {.called = startup->call.context->dialect->name};
 
     if (options_parse(argc, argv, startup_options, &startup->flags, &words) < 0)
         return CLI_WRONG;

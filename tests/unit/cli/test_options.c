@@ -185,6 +185,22 @@ static void check_wrong(struct arguments arguments, const char *sentence) {
     arguments_clear(&arguments);
 }
 
+static void test_a_sentence_calls_baton_as_it_was_called(void **state) {
+    struct arguments unknown = ARGUMENTS("run", "php", "-S");
+    struct arguments wrong = ARGUMENTS("run", "-n", "wrong");
+    struct cli_words words = {.called = "pm2", .of_program = true};
+
+    (void)state;
+    assert_int_equal(parse(&unknown, &words), UV_EINVAL);
+    assert_string_equal(capture.text, "pm2: there is no option -S; if it is the program's own: "
+                                      "pm2 run php -- -S\n");
+    words = (struct cli_words){.called = "pm2"};
+    assert_int_equal(parse(&wrong, &words), UV_EINVAL);
+    assert_string_equal(capture.text, "pm2: --name takes a name, not 'wrong'\n");
+    arguments_clear(&unknown);
+    arguments_clear(&wrong);
+}
+
 static void test_mistakes_are_answered_with_one_sentence(void **state) {
     (void)state;
     check_wrong(ARGUMENTS("run", "--nmae", "x"),
@@ -272,6 +288,7 @@ int main(void) {
         cmocka_unit_test(test_options_without_a_function_are_applied_by_name),
         cmocka_unit_test(test_an_optional_value_is_only_a_glued_one),
         cmocka_unit_test(test_nothing_at_all),
+        cmocka_unit_test(test_a_sentence_calls_baton_as_it_was_called),
         cmocka_unit_test(test_mistakes_are_answered_with_one_sentence),
         cmocka_unit_test(test_an_unknown_option_behind_a_program_may_be_its_own),
         cmocka_unit_test(test_a_flag_with_a_value_is_told_so),
