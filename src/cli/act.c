@@ -154,6 +154,24 @@ int cli_act(struct cli_client *client, const struct cli_targets *targets, const 
 
 /* --- apps of process files --- */
 
+static bool is_down(const json_t *process) {
+    const char *status = draw_member_text(json_object_get(process, "pm2_env"), "status", "");
+
+    return strcmp(status, "stopped") == 0 || strcmp(status, "errored") == 0;
+}
+
+/* How many processes of this name there are that have not failed to start. */
+static size_t count_launched(const json_t *processes, const char *name) {
+    const json_t *process;
+    size_t count = 0;
+    size_t index;
+
+    json_array_foreach(processes, index, process) {
+        count += strcmp(draw_member_text(process, "name", ""), name) == 0 && !is_down(process);
+    }
+    return count;
+}
+
 static void show_launched(const struct cli_call *call, const json_t *apps, const json_t *answer) {
     char name[CLI_APP_NAME_MAX];
     const json_t *app;
@@ -163,7 +181,7 @@ static void show_launched(const struct cli_call *call, const json_t *apps, const
         size_t count;
 
         cli_app_name(app, name);
-        count = count_of(json_object_get(answer, "processes"), name);
+        count = count_launched(json_object_get(answer, "processes"), name);
         if (count > 0)
             cli_say(call, "App [%s] launched (%zu instance%s)", name, count, count > 1 ? "s" : "");
     }

@@ -215,3 +215,14 @@ def test_an_app_is_supervised_only_unless_a_cluster_is_asked_for(home):
     assert {one.name: one.env["exec_mode"] for one in home.jlist()} == {
         "plain": "fork_mode", "one": "cluster_mode", "mode": "cluster_mode",
         "policy": "cluster_mode"}
+
+
+def test_what_did_not_start_is_not_called_launched(home):
+    home.write("idle.sh", "exec sleep 1000\n")
+    home.write("apps.json", """{"apps": [
+        {"name": "well", "script": "idle.sh"},
+        {"name": "orphan", "script": "idle.sh", "depends_on": ["nobody"]}]}""")
+    done = home.cli("start", "apps.json").failed()
+    assert "App [well] launched (1 instance)" in done.out
+    assert "[orphan]" in done.err
+    assert "[orphan] launched" not in done.out
