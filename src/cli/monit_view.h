@@ -103,7 +103,7 @@ enum monit_outcome monit_view_key(struct monit_view *view, int key, struct monit
 /* A sentence for the last line, until the next key. It is escaped. */
 void monit_view_say(struct monit_view *view, bool bad, const char *text);
 
-/* Fills the grid. `now_ms` is since 1970. */
+/* Fills the grid (monit_draw.c). `now_ms` is since 1970. */
 void monit_view_draw(struct monit_view *view, struct monit_grid *grid,
                      const struct draw_style *style, int64_t now_ms);
 

@@ -1,6 +1,7 @@
 #include "daemon/watch.h"
 
 #include "base/text.h"
+#include "daemon/watch_path.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -95,18 +96,6 @@ static void note_full(struct watch *watch, const char *path) {
 
 /* --- the directories --- */
 
-static bool is_beneath(const char *path, const char *directory) {
-    size_t length = strlen(directory);
-
-    if (strcmp(directory, "/") == 0)
-        return path[0] == '/' && path[1] != '\0';
-    return strncmp(path, directory, length) == 0 && path[length] == '/';
-}
-
-static bool is_at_or_beneath(const char *path, const char *directory) {
-    return strcmp(path, directory) == 0 || is_beneath(path, directory);
-}
-
 static bool is_watched(const struct watch *watch, const char *path) {
     for (size_t i = 0; i < watch->root_count; i++) {
         const struct watch_root *root = &watch->roots[i];
@@ -114,7 +103,7 @@ static bool is_watched(const struct watch *watch, const char *path) {
 
         if (root->kind == ROOT_FILE && strcmp(path, root->path) == 0)
             return true;
-        if (root->kind == ROOT_DIRECTORY && is_beneath(path, root->path) &&
+        if (root->kind == ROOT_DIRECTORY && watch_path_is_beneath(path, root->path) &&
             !watch_ignores(&watch->ignore, path + length + (root->path[length - 1] != '/'), path))
             return true;
     }
@@ -141,13 +130,6 @@ static int add_directory(struct watch *watch, const char *path, uint32_t flags) 
     return result;
 }
 
-static int join(const char *directory, const char *name, char path[PATH_MAX]) {
-    int length = snprintf(path, PATH_MAX, "%s%s%s", directory,
-                          text_ends_with(directory, "/") ? "" : "/", name);
-
-    return length < 0 || length >= PATH_MAX ? UV_ENAMETOOLONG : 0;
-}
-
 static bool is_directory(const struct dirent *entry, const char *path) {
     struct stat status;
 
@@ -166,7 +148,7 @@ static void list_directories(const struct watch *watch, const char *path, struct
     if (!directory)
         return;
     while ((entry = readdir(directory)))
-        if (join(path, entry->d_name, child) == 0 && is_directory(entry, child) &&
+        if (watch_path_join(path, entry->d_name, child) == 0 && is_directory(entry, child) &&
             is_watched(watch, child))
             (void)text_list_add(found, child);
     closedir(directory);
@@ -205,7 +187,7 @@ static void forget(struct watch *watch, const char *path) {
     size_t count = 0;
 
     while (numbers && (entry = table_next(&watch->directories, &position)))
-        if (!path || is_at_or_beneath(entry->value, path))
+        if (!path || watch_path_is_at_or_beneath(entry->value, path))
             numbers[count++] = entry->key;
     for (size_t i = 0; i < count; i++) {
         inotify_rm_watch(watch->descriptor, (int)numbers[i]);
@@ -275,7 +257,7 @@ static void lose_roots(struct watch *watch, const char *path) {
     for (size_t i = 0; i < watch->root_count; i++) {
         struct watch_root *root = &watch->roots[i];
 
-        if (root->kind == ROOT_MISSING || !is_at_or_beneath(basis_of(root), path))
+        if (root->kind == ROOT_MISSING || !watch_path_is_at_or_beneath(basis_of(root), path))
             continue;
         root->kind = ROOT_MISSING;
         note_change(watch, root->path);
@@ -315,7 +297,7 @@ static void on_entry(struct watch *watch, const struct inotify_event *event,
                      const char *directory) {
     char path[PATH_MAX];
 
-    if (join(directory, event->name, path) < 0 || !is_watched(watch, path))
+    if (watch_path_join(directory, event->name, path) < 0 || !is_watched(watch, path))
         return;
     if ((event->mask & IN_ISDIR) && (event->mask & (IN_CREATE | IN_MOVED_TO)))
         (void)follow(watch, path, IN_DONT_FOLLOW); /* it may be gone again */
@@ -364,34 +346,9 @@ static void on_poll(uv_poll_t *poll, int status, int events) {
 
 /* --- start and end --- */
 
-static const char *skip_dots(const char *path) {
-    while (path[0] == '.' && (path[1] == '/' || path[1] == '\0'))
-        path += path[1] ? 2 : 1;
-    return path;
-}
-
-/* One name for one place, whatever links and dots lead there; as it is where nothing is yet. */
-static int whole_path(const char *cwd, const char *path, char whole[PATH_MAX]) {
-    char typed[PATH_MAX];
-    size_t length;
-
-    path = skip_dots(path);
-    if (strlen(path) >= sizeof typed)
-        return UV_ENAMETOOLONG;
-    if (path[0] == '/')
-        strcpy(typed, path);
-    else if (join(cwd, path, typed) < 0)
-        return UV_ENAMETOOLONG;
-    for (length = strlen(typed); length > 1 && typed[length - 1] == '/';)
-        typed[--length] = '\0';
-    if (!realpath(typed, whole))
-        strcpy(whole, typed);
-    return 0;
-}
-
 static int set_root(struct watch_root *root, const char *cwd, const char *path) {
     char whole[PATH_MAX];
-    int result = whole_path(cwd, path, whole);
+    int result = watch_path_whole(cwd, path, whole);
     char *slash;
 
     if (result < 0)
