@@ -77,6 +77,7 @@ static int set_up(void **state) {
     closed = false;
     first_id = 40;
     settings_init(&settings);
+    settings.intercept = SETTINGS_INTERCEPT_NONE;
     settings.instances = 1;
     return mkdtemp(home) ? loop_set_up(state) : -1;
 }
@@ -357,6 +358,7 @@ static void test_other_settings_give_other_files(void **state) {
     start();
     print(0, false, "before\n");
     settings_init(&other);
+    other.intercept = SETTINGS_INTERCEPT_NONE;
     other.instances = 1;
     set_path(&other.out_file, "new.log");
     other.log_type_json = true;
