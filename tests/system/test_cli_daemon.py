@@ -64,6 +64,8 @@ def test_its_process_is_the_daemon_s(home):
     command = home.start_aside("start", "app.js", "-x", "--no-daemon")
     until(lambda: home.daemon_pid() == command.pid, 20, "the daemon")
     home.wait_status("app", "online")
+    # A start that has no answer yet when the daemon is told to end has failed.
+    assert any(line.startswith("└") for line in command.stdout)
     command.send_signal(signal.SIGINT)
     command.communicate(timeout=20)
     assert command.returncode == 0
