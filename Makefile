@@ -76,7 +76,8 @@ soak: build
 	@scripts/install-packages test node
 	BATON_SOAK=1 BATON_REQUESTS=5000 PYTHONDONTWRITEBYTECODE=1 BATON=$(CURDIR)/$(BATON) \
 		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/system/test_daemon_soak.py \
-		tests/system/test_daemon_reload.py tests/system/test_daemon_renewal.py
+		tests/system/test_daemon_reload.py tests/system/test_daemon_renewal.py \
+		tests/system/test_native_death.py
 
 bench:
 	@scripts/install-packages build node

@@ -13,6 +13,7 @@ import pytest
 from support import procfs
 from support.daemon import UnixConnection, kill
 from support.ports import free_port
+from support.primary import SANITIZED
 from support.wait import until
 
 READING = ["/v1", "/v1/processes", "/v1/logs?target=all&lines=1", "/v1/events"]
@@ -205,7 +206,7 @@ def test_a_thousand_clients(daemon):
         clients.append(client)
     for _ in range(3):
         assert daemon.cli("jlist", timeout=10).code == 0
-    assert procfs.resident_kilobytes(pid) - before < 64 * 1024
+    assert SANITIZED or procfs.resident_kilobytes(pid) - before < 64 * 1024
     for client in clients:
         client.close()
     until(lambda: procfs.descriptors(pid) < 100, 10, lambda: procfs.descriptors(pid))
@@ -226,7 +227,7 @@ def test_bodies_of_10_megabytes_at_once(daemon):
             pass
         clients.append(client)
     assert daemon.cli("jlist", timeout=15).code == 0
-    assert procfs.resident_kilobytes(pid) < 120_000, "all bodies together at most 64 MiB"
+    assert SANITIZED or procfs.resident_kilobytes(pid) < 120_000, "all bodies together at most 64 MiB"
     for client in clients:
         client.close()
     assert daemon.daemon_pid() == pid
@@ -341,7 +342,7 @@ def test_a_client_that_reads_nothing_is_told_what_it_missed(daemon):
     pid = daemon.daemon_pid()
     events = Events(daemon, "/v1/logs?target=talk&lines=0&follow=1")
     time.sleep(3)
-    assert procfs.resident_kilobytes(pid) < 30_000
+    assert SANITIZED or procfs.resident_kilobytes(pid) < 30_000
     assert daemon.cli("jlist", timeout=10).code == 0
     end = time.monotonic() + 10
     missed = 0
