@@ -212,13 +212,13 @@ static int print_request(struct buffer *buffer, const struct health_request *req
                         request->path, host);
 }
 
-int health_probe_start(struct health_probe *probe, uv_loop_t *loop, int descriptor,
+int health_probe_start(struct health_probe *probe, uv_loop_t *loop,
                        const struct health_request *request,
                        void (*on_done)(void *owner, const struct health_outcome *outcome),
                        void *owner) {
     int result;
 
-    *probe = (struct health_probe){.descriptor = descriptor,
+    *probe = (struct health_probe){.descriptor = request->descriptor,
                                    .timeout_ms = request->timeout_ms,
                                    .on_done = on_done,
                                    .owner = owner};
@@ -226,7 +226,7 @@ int health_probe_start(struct health_probe *probe, uv_loop_t *loop, int descript
     buffer_init(&probe->answer);
     result = print_request(&probe->request, request);
     if (result == 0)
-        result = uv_poll_init(loop, &probe->poll, descriptor);
+        result = uv_poll_init(loop, &probe->poll, request->descriptor);
     if (result < 0) {
         buffer_clear(&probe->request);
         return result;

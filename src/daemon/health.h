@@ -80,13 +80,14 @@ struct health_request {
     const char *path; /* "/health"; blanks and control bytes are refused */
     const char *host; /* for the Host header; NULL: localhost */
     uint64_t timeout_ms;
+    int descriptor; /* of a stream socket, connected or about to be; TCP or Unix */
 };
 
-/* Sends GET on the socket (stream, connected or about to be; TCP or Unix) and takes it over. After
- * the status line what follows is read, up to 64 KiB or 250 ms, so that a worker which is still
- * writing sees no reset. on_done comes once, later, from the loop, when everything is closed: the
- * memory may go in it. 0, or a UV_E*; then the descriptor is still the caller's. */
-int health_probe_start(struct health_probe *probe, uv_loop_t *loop, int descriptor,
+/* Sends GET on the socket and takes that over. After the status line what follows is read, up to
+ * 64 KiB or 250 ms, so that a worker which is still writing sees no reset. on_done comes once,
+ * later, from the loop, when everything is closed: the memory may go in it. 0, or a UV_E*; then the
+ * descriptor is still the caller's. */
+int health_probe_start(struct health_probe *probe, uv_loop_t *loop,
                        const struct health_request *request,
                        void (*on_done)(void *owner, const struct health_outcome *outcome),
                        void *owner);

@@ -87,10 +87,10 @@ static void on_done(void *owner, const struct health_outcome *outcome) {
 
 static void probe(struct health_check *check, int descriptor) {
     struct health_request request = {.path = check->settings->health.path,
-                                     .timeout_ms = check->deadline_ms - clock_ms()};
+                                     .timeout_ms = check->deadline_ms - clock_ms(),
+                                     .descriptor = descriptor};
 
-    if (health_probe_start(&check->probe, check->timer.loop, descriptor, &request, on_done, check) <
-        0) {
+    if (health_probe_start(&check->probe, check->timer.loop, &request, on_done, check) < 0) {
         close(descriptor);
         skip(check);
         return;

@@ -1,7 +1,7 @@
 #include "daemon/state_file.h"
 
-#include "base/text.h"
 #include "base/json_read.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -38,10 +38,11 @@ static int tear_down(void **state) {
 }
 
 static void start_on(int descriptor, uint64_t timeout_ms) {
-    struct health_request request = {.path = "/health?x=1", .timeout_ms = timeout_ms};
+    struct health_request request = {
+        .path = "/health?x=1", .timeout_ms = timeout_ms, .descriptor = descriptor};
 
     probe = malloc(sizeof *probe);
-    assert_int_equal(health_probe_start(probe, &loop, descriptor, &request, on_done, &outcome), 0);
+    assert_int_equal(health_probe_start(probe, &loop, &request, on_done, &outcome), 0);
 }
 
 static void start(uint64_t timeout_ms) {
@@ -223,14 +224,14 @@ static void test_requests_that_cannot_be(void **state) {
 
     (void)state;
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
+    wrong.descriptor = ends[0];
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         wrong.path = paths[i];
-        assert_int_equal(health_probe_start(&unused, &loop, ends[0], &wrong, on_done, NULL),
-                         UV_EINVAL);
+        assert_int_equal(health_probe_start(&unused, &loop, &wrong, on_done, NULL), UV_EINVAL);
     }
     wrong.path = "/";
     wrong.host = "a b";
-    assert_int_equal(health_probe_start(&unused, &loop, ends[0], &wrong, on_done, NULL), UV_EINVAL);
+    assert_int_equal(health_probe_start(&unused, &loop, &wrong, on_done, NULL), UV_EINVAL);
     close(ends[0]); /* is still ours */
     close(ends[1]);
 }

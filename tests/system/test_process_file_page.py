@@ -14,7 +14,7 @@ ENDINGS = {"js": "config.js", "yaml": "yml", "json": "json"}
 
 def attributes_of_source():
     """{first name: {other names}}"""
-    source = (REPOSITORY / "src" / "config" / "attribute.c").read_text()
+    source = (REPOSITORY / "src" / "config" / "attribute_table.c").read_text()
     table = source[source.index('    {"script",'):]
     rows = re.findall(r'^    \{"(\w+)", (?:NULL|"([\w ]*)"),', table, re.MULTILINE)
     return {name: set(others.split()) for name, others in rows if name not in NOT_IN_FILES}

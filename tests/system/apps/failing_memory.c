@@ -1,5 +1,5 @@
-/* Loaded before libc's allocator: the n-th allocation fails, when a test says so by the numbers that
- * it shares with us in the file $FAILING_MEMORY. */
+/* Loaded before libc's allocator: the n-th allocation fails, when a test says so by the numbers
+ * that it shares with us in the file $FAILING_MEMORY. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
