@@ -145,8 +145,10 @@ class Session:
 
     def _type(self, command):
         lines = self.shell.type(re.sub(r"localhost:\d+", f"localhost:{self.port}", command))
-        user = re.compile(rf"│ {re.escape(getpass.getuser())} +│")
-        return [user.sub(f"│ {TYPED_BY} │", line).replace(str(self.home.root), f"/home/{TYPED_BY}")
+        name = re.escape(getpass.getuser())
+        user = re.compile(rf"│ {name} +│")
+        reported = re.compile(rf"^user +{name} ")
+        return [reported.sub(f"user {TYPED_BY} ", user.sub(f"│ {TYPED_BY} │", line)).replace(str(self.home.root), f"/home/{TYPED_BY}")
                 for line in lines]
 
     def run(self, steps):
