@@ -148,8 +148,9 @@ class Session:
         name = re.escape(getpass.getuser())
         user = re.compile(rf"│ {name} +│")
         reported = re.compile(rf"^user +{name} ")
-        return [reported.sub(f"user {TYPED_BY} ", user.sub(f"│ {TYPED_BY} │", line)).replace(str(self.home.root), f"/home/{TYPED_BY}")
-                for line in lines]
+        lines = [reported.sub(f"user {TYPED_BY} ", user.sub(f"│ {TYPED_BY} │", line))
+                 for line in lines]
+        return [line.replace(str(self.home.root), f"/home/{TYPED_BY}") for line in lines]
 
     def run(self, steps):
         for step in steps:
