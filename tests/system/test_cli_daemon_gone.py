@@ -10,6 +10,7 @@ import subprocess
 import threading
 
 from support.daemon import kill
+from support.terminal import read_terminal
 from support.wait import until
 
 MILD = "require('net').createServer().listen(0); console.log('up')"
@@ -83,15 +84,6 @@ def test_whoever_asks_is_told_of_a_crash_and_gets_the_answer(home):
     assert [one["name"] for one in json.loads(done.out)] == ["a"]
     assert "crashed" in done.err
     assert home.cli("jlist").ok().err == ""
-
-
-def read_terminal(master):
-    """All that was written to it, which comes in pieces; it is an error where nobody has it open."""
-    text = b""
-    with contextlib.suppress(OSError), open(master, "rb", buffering=0) as file:
-        while piece := file.read(4096):
-            text += piece
-    return text
 
 
 def test_whoever_leaves_is_told_that_it_goes_on(home):

@@ -13,6 +13,7 @@ import pytest
 
 from support.fake_daemon import FakeDaemon
 from support.primary import BATON
+from support.terminal import read_terminal
 
 ACTIONS = "/v1/actions/"
 
@@ -184,8 +185,7 @@ def test_progress_is_shown_on_a_terminal(desk):
                                env={**os.environ, "BATON_HOME": str(desk.root)})
     os.close(other)
     assert process.wait(20) == 0
-    assert b"1/4" in os.read(terminal, 65536)
-    os.close(terminal)
+    assert b"1/4" in read_terminal(terminal)
 
 
 # --- start ---
