@@ -32,7 +32,7 @@ static int make_parents(const char *directory, char error[HOME_ERROR_MAX]) {
         errno = ENAMETOOLONG;
         return fail(error, "use", directory);
     }
-    strcpy(path, directory);
+    memcpy(path, directory, strlen(directory) + 1);
     for (char *slash = strchr(path + 1, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (mkdir(path, 0700) < 0 && errno != EEXIST)

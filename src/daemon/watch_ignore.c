@@ -54,7 +54,7 @@ bool watch_ignores(const struct text_list *patterns, const char *relative, const
 
     if (strlen(absolute) >= sizeof above)
         return true;
-    strcpy(above, absolute);
+    memcpy(above, absolute, strlen(absolute) + 1);
     for (char *slash = strchr(above + before, '/'); slash; slash = strchr(slash + 1, '/')) {
         *slash = '\0';
         if (is_ignored(patterns, above + before, above))

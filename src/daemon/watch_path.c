@@ -40,12 +40,12 @@ int watch_path_whole(const char *cwd, const char *path, char whole[PATH_MAX]) {
     if (strlen(path) >= sizeof typed)
         return UV_ENAMETOOLONG;
     if (path[0] == '/')
-        strcpy(typed, path);
+        memcpy(typed, path, strlen(path) + 1);
     else if (watch_path_join(cwd, path, typed) < 0)
         return UV_ENAMETOOLONG;
     for (length = strlen(typed); length > 1 && typed[length - 1] == '/';)
         typed[--length] = '\0';
     if (!realpath(typed, whole))
-        strcpy(whole, typed);
+        memcpy(whole, typed, length + 1);
     return 0;
 }
