@@ -41,11 +41,16 @@ static int run_daemon(const struct cli_context *context, int argc, char **argv) 
         .background = daemon.background,
         .resurrect = daemon.resurrect,
         .api = daemon.api,
+        .defaults = daemon.defaults,
         .until_down = daemon.until_down,
         .fresh = daemon.fresh,
     };
+    int code = verdict == CLI_WRONG;
 
-    return verdict == CLI_GO ? daemon_run(&options) : verdict == CLI_WRONG;
+    if (verdict == CLI_GO)
+        code = daemon_run(&options);
+    json_decref(daemon.defaults);
+    return code;
 }
 
 static const struct cli_command command_run = {

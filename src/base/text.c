@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,24 @@ int text_to_number(const char *text, int64_t low, int64_t high, int64_t *ret_val
         return -ERANGE;
     *ret_value = value;
     return 0;
+}
+
+int text_to_signal(const char *text, int *ret_number) {
+    int64_t number;
+
+    if (text_to_number(text, 1, NSIG - 1, &number) == 0) {
+        *ret_number = (int)number;
+        return 0;
+    }
+    if (strncmp(text, "SIG", 3) == 0)
+        text += 3;
+    for (int candidate = 1; candidate < NSIG; candidate++) {
+        if (!sigabbrev_np(candidate) || strcmp(sigabbrev_np(candidate), text) != 0)
+            continue;
+        *ret_number = candidate;
+        return 0;
+    }
+    return -EINVAL;
 }
 
 struct unit {

@@ -10,6 +10,9 @@
  * -EINVAL, or -ERANGE; *ret_value is untouched on failure. */
 int text_to_number(const char *text, int64_t low, int64_t high, int64_t *ret_value);
 
+/* A signal's number, of "SIGUSR2", "USR2" or "12". 0 or -EINVAL. */
+int text_to_signal(const char *text, int *ret_number);
+
 /* A time in milliseconds: "1500", "1500ms", "1.5s", "2m", "1h". 0 or -EINVAL. */
 int text_to_milliseconds(const char *text, uint64_t *ret_ms);
 

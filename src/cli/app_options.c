@@ -166,6 +166,10 @@ const struct cli_option app_options[] = {
     {"no-pmx", 0, NULL, NULL, NULL, ignore},
     {"no-automation", 0, NULL, NULL, NULL, ignore},
     {"trace", 0, NULL, NULL, NULL, ignore},
+    {"disable-trace", 0, NULL, NULL, NULL, ignore},
     {"deep-monitoring", 0, NULL, NULL, NULL, ignore},
+    {"v8", 0, NULL, NULL, NULL, ignore},
+    {"event-loop-inspector", 0, NULL, NULL, NULL, ignore},
+    {"write", 'w', NULL, NULL, NULL, ignore},
     {NULL, 0, NULL, NULL, NULL, NULL},
 };

@@ -5,6 +5,7 @@
 #include "cli/commands.h"
 #include "cli/help.h"
 #include "cli/message.h"
+#include "cli/pm2_variables.h"
 #include "cli/records.h"
 #include "config/process_file.h"
 
@@ -39,6 +40,8 @@ static int run_parsed(const struct cli_context *context, const struct cli_comman
     cli_command_options(command, options);
     if (options_parse(argc, argv, options, &call.flags, &call.words) < 0)
         goto done;
+    if (context->dialect->pm2)
+        pm2_variables_apply(&call.flags);
     if (call.flags.help) {
         help_print_command(context, command, options);
         code = 0;

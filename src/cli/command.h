@@ -82,6 +82,7 @@ struct cli_daemon {
     const char *api; /* where the API is served on TCP, too; NULL: nowhere */
     bool until_down;
     bool fresh;
+    json_t *defaults; /* of apps: owned, or NULL */
 };
 enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, char **argv,
                                   struct cli_daemon *daemon);

@@ -1,6 +1,7 @@
 #include "cli/command.h"
 
 #include "base/text.h"
+#include "cli/pm2_variables.h"
 #include "config/home.h"
 
 #include <fcntl.h>
@@ -110,5 +111,7 @@ enum cli_verdict cli_parse_daemon(const struct cli_dialect *dialect, int argc, c
                 dialect->home_variable);
         return CLI_WRONG;
     }
+    if (dialect->pm2)
+        daemon->defaults = pm2_variables_defaults();
     return CLI_GO;
 }

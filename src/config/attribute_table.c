@@ -5,6 +5,7 @@
 #include "config/attribute_value.h"
 #include "config/cron.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -181,6 +182,19 @@ static int apply_cron(const struct attribute *attribute, struct settings *settin
     if (!text || cron_parse(&cron, text, ignored) < 0)
         return UV_EINVAL;
     return apply_text(attribute, settings, value);
+}
+
+static int apply_signal(const struct attribute *attribute, struct settings *settings,
+                        const json_t *value) {
+    const char *text = json_string_value(value);
+    int64_t number;
+
+    if (text)
+        return text_to_signal(text, field_of(attribute, settings)) == 0 ? 0 : UV_EINVAL;
+    if (attribute_value_number(value, 1, NSIG - 1, &number) < 0)
+        return UV_EINVAL;
+    *(int *)field_of(attribute, settings) = (int)number;
+    return 0;
 }
 
 /* true, false, or the paths. */
@@ -414,6 +428,8 @@ const struct attribute attribute_table[] = {
     {"wait_ready", NULL, TRUE_FALSE, apply_bool, FIELD(wait_ready), 0, 0},
     {"listen_timeout", NULL, "a time above 0", apply_milliseconds, FIELD(listen_timeout_ms), 1, 0},
     {"drain_timeout", NULL, A_TIME, apply_milliseconds, FIELD(drain_timeout_ms), 0, 0},
+    {"kill_signal", NULL, "a signal's name such as SIGTERM, or its number", apply_signal,
+     FIELD(kill_signal), 0, 0},
     {"kill_timeout", NULL, A_TIME, apply_milliseconds, FIELD(kill_timeout_ms), 0, 0},
     {"shutdown_with_message", NULL, TRUE_FALSE, apply_bool, FIELD(shutdown_with_message), 0, 0},
     {"treekill", NULL, TRUE_FALSE, apply_bool, FIELD(treekill), 0, 0},

@@ -1,5 +1,6 @@
 #include "config/settings.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,7 @@ void settings_init(struct settings *settings) {
         .log_keep = 10,
         .listen_timeout_ms = 3000,
         .drain_timeout_ms = 8000,
+        .kill_signal = SIGINT,
         .kill_timeout_ms = 1600,
         .kill_stuck_after_ms = SETTINGS_BY_KIND,
     };

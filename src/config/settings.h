@@ -116,7 +116,8 @@ struct settings {
     bool wait_ready; /* no client before the worker says ready */
     uint64_t listen_timeout_ms;
     uint64_t drain_timeout_ms; /* for open connections, after which the stop signal is sent */
-    uint64_t kill_timeout_ms;  /* from the stop signal to SIGKILL */
+    int kill_signal;           /* that asks a worker to end */
+    uint64_t kill_timeout_ms;  /* from that signal to SIGKILL */
     bool shutdown_with_message;
     bool treekill;          /* false: only the worker itself gets signals, not its descendants */
     uint64_t slow_after_ms; /* an un-acknowledged client this old: no new clients for that worker;

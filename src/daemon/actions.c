@@ -202,23 +202,15 @@ static void on_send(struct daemon *daemon, struct control_request *request) {
     fleet_selection_clear(&selection);
 }
 
-/* "SIGUSR2", "USR2" or a number; 0 when there is none of that name. */
+/* 0 when it is none. */
 static int signal_number(const json_t *value) {
     const char *text = json_string_value(value);
-    int64_t number = json_integer_value(value);
+    json_int_t given = json_integer_value(value);
+    int number = 0;
 
     if (json_is_integer(value))
-        return number > 0 && number < NSIG ? (int)number : 0;
-    if (!text)
-        return 0;
-    if (text_to_number(text, 1, NSIG - 1, &number) == 0)
-        return (int)number;
-    if (strncmp(text, "SIG", 3) == 0)
-        text += 3;
-    for (int candidate = 1; candidate < NSIG; candidate++)
-        if (sigabbrev_np(candidate) && strcmp(sigabbrev_np(candidate), text) == 0)
-            return candidate;
-    return 0;
+        return given > 0 && given < NSIG ? (int)given : 0;
+    return text && text_to_signal(text, &number) == 0 ? number : 0;
 }
 
 static void on_signal(struct daemon *daemon, struct control_request *request) {

@@ -43,9 +43,10 @@ static int check_name(const struct change *change, const struct record *record, 
 static int change_one(const struct change *change, struct record *record, bool apply) {
     json_t *description = describe(change, record);
     struct settings *settings = NULL;
-    int result =
-        description ? record_check(description, &settings, NULL, change->error) : UV_ENOMEM;
+    int result = UV_ENOMEM;
 
+    if (description)
+        result = record_check(description, change->fleet->defaults, &settings, NULL, change->error);
     if (result == 0)
         result = check_name(change, record, settings->name);
     if (result == 0 && apply)

@@ -407,6 +407,7 @@ static int start_parts(struct daemon *daemon) {
     daemon->host.options.notes = NULL; /* it has opened it */
     if (result == 0)
         result = fleet_start(&daemon->fleet, &daemon->host, daemon->home, &fleet_events, daemon);
+    daemon->fleet.defaults = daemon->options->defaults;
     if (result == 0)
         result = start_saving(daemon);
     if (result == 0)

@@ -9,6 +9,7 @@
 #ifndef BATON_DAEMON_DAEMON_H
 #define BATON_DAEMON_DAEMON_H
 
+#include <jansson.h>
 #include <stdbool.h>
 
 struct daemon_options {
@@ -17,9 +18,10 @@ struct daemon_options {
     bool background; /* nothing of the terminal is kept, and the daemon's log is its only word */
     const char
         *api; /* where the control API is served on TCP, too: "9700", "[::1]:9700"; NULL: not */
-    bool resurrect;  /* start what is in the dump, too */
-    bool fresh;      /* begin without what ran before, and leave nothing to begin with */
-    bool until_down; /* end, with 2, once every process is down for good */
+    const json_t *defaults; /* attributes for what apps do not say themselves, or NULL */
+    bool resurrect;         /* start what is in the dump, too */
+    bool fresh;             /* begin without what ran before, and leave nothing to begin with */
+    bool until_down;        /* end, with 2, once every process is down for good */
 };
 
 /* The exit code: 0 after it was told to end, or what it was told to end with; 1 when it could not

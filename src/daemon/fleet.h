@@ -30,6 +30,7 @@ struct fleet {
     uv_loop_t *loop;
     struct host *host;
     const char *home;
+    const json_t *defaults; /* attributes for what descriptions do not say, or NULL; borrowed */
     const struct fleet_events *events;
     void *owner;
     struct schedule schedule;

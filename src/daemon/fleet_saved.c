@@ -42,7 +42,7 @@ static int add_saved(struct fleet *fleet, const json_t *saved, struct record **r
     json_t *description = json_object_get(saved, "description");
     size_t count = json_array_size(json_object_get(saved, "processes"));
     struct settings *settings;
-    int result = record_check(description, &settings, NULL, error);
+    int result = record_check(description, fleet->defaults, &settings, NULL, error);
 
     if (result < 0)
         return result;

@@ -86,7 +86,8 @@ static bool check_one(struct daemon *daemon, struct control_request *request, st
         return false;
     }
     wanted->description = description;
-    if (record_check(description, &wanted->settings, &wish->warnings, error) < 0) {
+    if (record_check(description, daemon->fleet.defaults, &wanted->settings, &wish->warnings,
+                     error) < 0) {
         refuse(request, description, error);
         return false;
     }

@@ -31,15 +31,18 @@ static int check_policy(const char *specification, char error[SETTINGS_ERROR_MAX
     return result;
 }
 
-int record_check(const json_t *description, struct settings **ret_settings,
+int record_check(const json_t *description, const json_t *defaults, struct settings **ret_settings,
                  struct text_list *warnings, char error[SETTINGS_ERROR_MAX]) {
     struct settings *settings = settings_create();
-    int result;
+    int result = 0;
 
     snprintf(error, SETTINGS_ERROR_MAX, "memory is out");
     if (!settings)
         return UV_ENOMEM;
-    result = attribute_apply(settings, description, warnings, error);
+    if (defaults)
+        result = attribute_apply(settings, defaults, NULL, error);
+    if (result == 0)
+        result = attribute_apply(settings, description, warnings, error);
     settings_supervise_by_default(settings);
     if (result == 0 && settings->policy)
         result = check_policy(settings->policy, error);

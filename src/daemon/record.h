@@ -87,8 +87,9 @@ struct record {
 };
 
 /* Checks a description (borrowed) as a start would: 0 with *ret_settings, a new reference, or a
- * UV_E* and a sentence in `error`. `warnings` may be NULL. */
-int record_check(const json_t *description, struct settings **ret_settings,
+ * UV_E* and a sentence in `error`. `defaults` (attributes for what it does not say) and `warnings`
+ * may be NULL. */
+int record_check(const json_t *description, const json_t *defaults, struct settings **ret_settings,
                  struct text_list *warnings, char error[SETTINGS_ERROR_MAX]);
 
 /* Takes a reference to the description and the caller's to the settings, also when it fails. 0 with

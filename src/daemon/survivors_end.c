@@ -29,7 +29,7 @@
 
 enum step {
     STEP_SPARED, /* serves whoever has connected */
-    STEP_ASKED,  /* has got SIGINT */
+    STEP_ASKED,  /* has got its kill_signal */
     STEP_KILLED, /* has got SIGKILL */
     STEP_OVER,
 };
@@ -206,7 +206,7 @@ static void ask(struct survivors_end *end, struct survivors_end_one *one, uint64
     one->step = STEP_ASKED;
     one->asked = now_ticks();
     one->until = now + one->who.kill_timeout_ms;
-    if (signal_one(one, SIGINT) < 0)
+    if (signal_one(one, one->who.kill_signal) < 0)
         finish(end, one, true);
 }
 

@@ -64,7 +64,7 @@ static bool finish_accept_sockets(struct child *child) {
 }
 
 static void stop_by_signal(struct child *child) {
-    send_signal(child, SIGINT);
+    send_signal(child, child->settings->kill_signal);
     start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
 }
 

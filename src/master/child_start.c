@@ -87,7 +87,8 @@ void child_print_token(const struct child *child, char text[WORKER_NOTE_TOKEN_MA
 /* What the worker is to note of itself. */
 static void print_note(const struct child *child, const char *token, char text[WORKER_NOTE_MAX]) {
     const struct settings *settings = child->settings;
-    struct worker_note note = {.kill_timeout_ms = settings->kill_timeout_ms,
+    struct worker_note note = {.kill_signal = settings->kill_signal,
+                               .kill_timeout_ms = settings->kill_timeout_ms,
                                .treekill = settings->treekill,
                                .listens = settings->intercept == SETTINGS_INTERCEPT_NONE};
 

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,8 +12,8 @@
 #define STAT_MAX  512
 
 void worker_note_print(const struct worker_note *note, char text[WORKER_NOTE_MAX]) {
-    snprintf(text, WORKER_NOTE_MAX, "%s %s %" PRIu64 " %d %d\n", note->boot, note->token,
-             note->kill_timeout_ms, note->treekill, note->listens);
+    snprintf(text, WORKER_NOTE_MAX, "%s %s %d %" PRIu64 " %d %d\n", note->boot, note->token,
+             note->kill_signal, note->kill_timeout_ms, note->treekill, note->listens);
 }
 
 /* Up to the room that is left, ended by a NUL; -1 when it cannot be read. */
@@ -73,11 +74,11 @@ int worker_note_parse(struct worker_note *ret_note, const char *text) {
     unsigned listens;
     char state;
 
-    if (!line || sscanf(text, "%39s %32s %" SCNu64 " %u %u\n", note.boot, note.token,
-                        &note.kill_timeout_ms, &treekill, &listens) != 5)
+    if (!line || sscanf(text, "%39s %32s %d %" SCNu64 " %u %u\n", note.boot, note.token,
+                        &note.kill_signal, &note.kill_timeout_ms, &treekill, &listens) != 6)
         return UV_EINVAL;
-    if (treekill > 1 || listens > 1 || !is_token(note.token) ||
-        parse_state(line + 1, &note.pid, &state, &note.started) < 0)
+    if (note.kill_signal < 1 || note.kill_signal >= NSIG || treekill > 1 || listens > 1 ||
+        !is_token(note.token) || parse_state(line + 1, &note.pid, &state, &note.started) < 0)
         return UV_EINVAL;
     note.treekill = treekill;
     note.listens = listens;

@@ -23,7 +23,8 @@ struct worker_note {
     uint64_t started;                  /* in clock ticks since the boot: proc(5), starttime */
     char boot[WORKER_NOTE_BOOT_MAX];   /* /proc/sys/kernel/random/boot_id */
     char token[WORKER_NOTE_TOKEN_MAX]; /* hexadecimal */
-    uint64_t kill_timeout_ms;          /* between SIGINT and SIGKILL */
+    int kill_signal;                   /* that asks it to end … */
+    uint64_t kill_timeout_ms;          /* … and from that to SIGKILL */
     bool treekill;                     /* what it has started ends with it */
     bool listens; /* on its own ports, which its successor needs: it has to end first */
 };

@@ -174,8 +174,9 @@ static pid_t start_noted(void (*run)(void), const struct worker_note *note) {
 }
 
 static pid_t start_worker(void (*run)(void), uint64_t kill_timeout_ms, bool treekill) {
-    return start_noted(
-        run, &(struct worker_note){.kill_timeout_ms = kill_timeout_ms, .treekill = treekill});
+    return start_noted(run, &(struct worker_note){.kill_signal = SIGINT,
+                                                  .kill_timeout_ms = kill_timeout_ms,
+                                                  .treekill = treekill});
 }
 
 static void start_sparing(void) {
@@ -310,8 +311,10 @@ static void test_a_stranger_of_that_number_is_left_alone(void **state) {
 /* Whoever listens by itself makes room for its successor, the others serve until that does. */
 static void test_the_others_are_spared_until_they_may_end(void **state) {
     pid_t spared = start_worker(polite, 60000, true);
-    pid_t listens = start_noted(
-        polite, &(struct worker_note){.kill_timeout_ms = 60000, .treekill = true, .listens = true});
+    pid_t listens = start_noted(polite, &(struct worker_note){.kill_signal = SIGINT,
+                                                              .kill_timeout_ms = 60000,
+                                                              .treekill = true,
+                                                              .listens = true});
 
     (void)state;
     start_sparing();

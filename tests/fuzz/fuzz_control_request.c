@@ -32,7 +32,7 @@ static void read_app(const json_t *description) {
     struct settings *settings = NULL;
     struct text_list warnings = {.count = 0};
 
-    if (record_check(description, &settings, &warnings, error) == 0) {
+    if (record_check(description, NULL, &settings, &warnings, error) == 0) {
         check(settings != NULL);
         settings_unref(settings);
     } else {

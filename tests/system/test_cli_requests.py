@@ -408,6 +408,20 @@ def test_pm2_says_it_so(pm2):
     assert pm2.ok("ping").stdout == "{ msg: 'pong' }\n"
 
 
+def test_pm2_is_silent_by_its_variable(pm2):
+    silent = {"PM2_SILENT": "true"}
+    assert pm2.ok("stop", "api", env=silent).stdout == ""
+    assert "nope" in pm2.failed("stop", "nope", env=silent).stderr
+    assert pm2.ok("jlist", env=silent).stdout.startswith("[{")
+
+
+@pytest.mark.parametrize("value, words, parallel", [("3", [], 3), ("3", ["--parallel", "2"], 2),
+                                                    ("x", [], None), ("", [], None)])
+def test_pm2_concurrent_actions(pm2, value, words, parallel):
+    pm2.ok("restart", "api", *words, env={"PM2_CONCURRENT_ACTIONS": value})
+    assert pm2.asked()[1].get("parallel") == parallel
+
+
 def test_pm2_serves_a_directory_as_an_app(pm2):
     pm2.ok("serve", ".", "8123", "-i", "2")
     (app,) = started(pm2)

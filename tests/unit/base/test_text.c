@@ -41,6 +41,22 @@ static void test_what_is_no_number(void **state) {
         check_number(texts[i], -EINVAL, 0);
 }
 
+static void test_signals(void **state) {
+    static const char *const none[] = {"", "SIG", "SIGNONE", "sigterm", "0", "65", "-1", "15 "};
+    int number = 77;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+        assert_int_equal(text_to_signal(none[i], &number), -EINVAL);
+    assert_int_equal(number, 77);
+    assert_int_equal(text_to_signal("SIGTERM", &number), 0);
+    assert_int_equal(number, 15);
+    assert_int_equal(text_to_signal("USR2", &number), 0);
+    assert_int_equal(number, 12);
+    assert_int_equal(text_to_signal("2", &number), 0);
+    assert_int_equal(number, 2);
+}
+
 static void check_unit(int (*convert)(const char *, uint64_t *), const char *text,
                        uint64_t expected) {
     uint64_t value = 0;
@@ -227,6 +243,7 @@ static void test_distances(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_numbers),
+        cmocka_unit_test(test_signals),
         cmocka_unit_test(test_what_is_no_number),
         cmocka_unit_test(test_milliseconds),
         cmocka_unit_test(test_bytes),

@@ -178,6 +178,20 @@ static void test_every_way_to_get_clients(void **state) {
                                           "seccomp, listen-fds, native or none, not \"magic\"");
 }
 
+static void test_the_signal_that_ends(void **state) {
+    (void)state;
+    apply("{}");
+    assert_int_equal(settings.kill_signal, SIGINT);
+    apply("{kill_signal: 'SIGTERM'}");
+    assert_int_equal(settings.kill_signal, SIGTERM);
+    apply("{killSignal: 3}");
+    assert_int_equal(settings.kill_signal, SIGQUIT);
+    check_refused("{kill_signal: 'SIGNONE'}", "kill_signal takes a signal's name such as SIGTERM, "
+                                              "or its number, not \"SIGNONE\"");
+    check_refused("{kill_signal: 0}", "kill_signal takes a signal's name such as SIGTERM, "
+                                      "or its number, not 0");
+}
+
 static void test_times(void **state) {
     (void)state;
     apply("{min_uptime: 500, kill_timeout: '2s', listen_timeout: '1500', restart_delay: 0.6,"
@@ -602,6 +616,7 @@ int main(void) {
         TEST(instances),
         TEST(modes),
         TEST(every_way_to_get_clients),
+        TEST(the_signal_that_ends),
         TEST(times),
         TEST(sizes),
         TEST(counts_and_ports),

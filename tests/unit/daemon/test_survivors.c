@@ -32,8 +32,11 @@ static const char *note_path(const char *token) {
 
 /* Leaves a note of itself. */
 static void work(void) {
-    struct worker_note note = {
-        .kill_timeout_ms = 1600, .treekill = true, .listens = true, .token = TOKEN};
+    struct worker_note note = {.kill_signal = SIGINT,
+                               .kill_timeout_ms = 1600,
+                               .treekill = true,
+                               .listens = true,
+                               .token = TOKEN};
     char text[WORKER_NOTE_MAX];
     char path[128];
 

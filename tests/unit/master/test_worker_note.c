@@ -1,6 +1,7 @@
 #include "master/worker_note.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,7 +14,7 @@
 #include <uv.h>
 
 #define TOKEN "00112233445566778899aabbccddeeff"
-#define FIRST "boot " TOKEN " 1600 1 0\n"
+#define FIRST "boot " TOKEN " 15 1600 1 0\n"
 #define STATE "12 (a (b) c) S 1 12 12 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 987654321 0 0\n"
 
 static void test_a_note(void **state) {
@@ -25,13 +26,15 @@ static void test_a_note(void **state) {
     assert_int_equal(note.started, 987654321);
     assert_string_equal(note.boot, "boot");
     assert_string_equal(note.token, TOKEN);
+    assert_int_equal(note.kill_signal, SIGTERM);
     assert_int_equal(note.kill_timeout_ms, 1600);
     assert_true(note.treekill);
     assert_false(note.listens);
 }
 
 static void test_there_and_back(void **state) {
-    struct worker_note note = {.kill_timeout_ms = UINT64_MAX, .listens = true, .token = TOKEN};
+    struct worker_note note = {
+        .kill_signal = SIGQUIT, .kill_timeout_ms = UINT64_MAX, .listens = true, .token = TOKEN};
     struct worker_note read = {.pid = 0};
     char text[WORKER_NOTE_MAX + sizeof STATE];
 
@@ -41,6 +44,7 @@ static void test_there_and_back(void **state) {
     strcat(text, STATE);
     assert_int_equal(worker_note_parse(&read, text), 0);
     assert_string_equal(read.boot, note.boot);
+    assert_int_equal(read.kill_signal, SIGQUIT);
     assert_int_equal(read.kill_timeout_ms, UINT64_MAX);
     assert_false(read.treekill);
     assert_true(read.listens);
@@ -53,9 +57,11 @@ static void test_what_is_none(void **state) {
         FIRST,
         STATE,
         "boot " TOKEN " 1600 2 0\n" STATE,
-        "boot " TOKEN " 1600 1\n" STATE,
-        "boot 0123 1600 1 0\n" STATE,
-        "boot 0011223344556677_899aabbccddeeff 1600 1 0\n" STATE,
+        "boot " TOKEN " 15 1600 1\n" STATE,
+        "boot 0123 15 1600 1 0\n" STATE,
+        "boot 0011223344556677_899aabbccddeeff 15 1600 1 0\n" STATE,
+        "boot " TOKEN " 1600 1 0\n" STATE,
+        "boot " TOKEN " 0 1600 1 0\n" STATE,
         FIRST "1 (init) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0\n",
         FIRST "-5 (a) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0\n",
         FIRST "12 (a S 1\n",
