@@ -21,29 +21,28 @@
 static char home[] = "/tmp/baton-survivors-XXXXXX";
 static pid_t worker;
 
-#define TOKEN "00112233445566778899aabbccddeeff"
+/* Of this run: those of another one at the same time are no survivors of ours. */
+static char token[WORKER_NOTE_TOKEN_MAX];
 
-static const char *note_path(const char *token) {
+static const char *note_path(const char *name) {
     static char path[128];
 
-    snprintf(path, sizeof path, "%s/workers/%s", home, token);
+    snprintf(path, sizeof path, "%s/workers/%s", home, name);
     return path;
 }
 
 /* Leaves a note of itself. */
 static void work(void) {
-    struct worker_note note = {.kill_signal = SIGINT,
-                               .kill_timeout_ms = 1600,
-                               .treekill = true,
-                               .listens = true,
-                               .token = TOKEN};
+    struct worker_note note = {
+        .kill_signal = SIGINT, .kill_timeout_ms = 1600, .treekill = true, .listens = true};
     char text[WORKER_NOTE_MAX];
     char path[128];
 
+    memcpy(note.token, token, sizeof note.token);
     worker_note_boot(note.boot);
     worker_note_print(&note, text);
     snprintf(path, sizeof path, "%s/workers", home);
-    worker_note_write(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), TOKEN, text);
+    worker_note_write(open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), token, text);
     kill(getppid(), SIGUSR1);
     for (;;)
         pause();
@@ -112,10 +111,11 @@ static size_t count(void) {
 
 /* The note of the living worker, with another number, tick or boot. */
 static void put_note(pid_t pid, uint64_t started, const char *boot) {
-    struct worker_note note = {.token = TOKEN};
+    struct worker_note note = {.kill_signal = SIGINT};
     char text[WORKER_NOTE_MAX + 256];
     size_t length;
 
+    memcpy(note.token, token, sizeof note.token);
     worker_note_boot(note.boot);
     if (boot)
         snprintf(note.boot, sizeof note.boot, "%s", boot);
@@ -124,11 +124,11 @@ static void put_note(pid_t pid, uint64_t started, const char *boot) {
     snprintf(text + length, sizeof text - length,
              "%d (a) b) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 %llu 0", (int)pid,
              (unsigned long long)started);
-    put(TOKEN, text, strlen(text));
+    put(token, text, strlen(text));
 }
 
 static bool has_note(void) {
-    return access(note_path(TOKEN), F_OK) == 0;
+    return access(note_path(token), F_OK) == 0;
 }
 
 static void test_a_living_worker_is_found(void **state) {
@@ -143,7 +143,7 @@ static void test_a_living_worker_is_found(void **state) {
     assert_true(survivors.items[0].listens);
     survivors_clear(&survivors);
     assert_int_equal(count(), 1); /* until its note is removed */
-    assert_int_equal(unlink(note_path(TOKEN)), 0);
+    assert_int_equal(unlink(note_path(token)), 0);
     assert_int_equal(count(), 0);
 }
 
@@ -174,13 +174,13 @@ static void test_a_number_that_is_anothers_now_is_not(void **state) {
 }
 
 /* In a process with the token in its environment. */
-static pid_t start_with_token(const char *variable) {
+static pid_t start_with_token(const char *variable, const char *value) {
     char first[] = "A=1";
     char second[80];
     char *const environment[] = {first, second, NULL};
     pid_t pid;
 
-    snprintf(second, sizeof second, "%s", variable);
+    snprintf(second, sizeof second, "%s=%s", variable, value);
     pid = vfork();
     if (pid == 0) {
         setsid();
@@ -198,9 +198,9 @@ static void end_process(pid_t pid) {
 
 /* Also when the worker itself has ended. */
 static void test_what_it_has_started_is_found(void **state) {
-    pid_t own = start_with_token("BATON_TOKEN=" TOKEN);
-    pid_t anothers = start_with_token("BATON_TOKEN=00112233445566778899aabbccddeef0");
-    pid_t not_its = start_with_token("X_BATON_TOKEN=" TOKEN);
+    pid_t own = start_with_token("BATON_TOKEN", token);
+    pid_t anothers = start_with_token("BATON_TOKEN", "00112233445566778899aabbccddeef0");
+    pid_t not_its = start_with_token("X_BATON_TOKEN", token);
     struct survivors survivors;
 
     (void)state;
@@ -223,15 +223,15 @@ static void test_rubbish_is_removed(void **state) {
     char bytes[10000];
 
     (void)state;
-    put(TOKEN, "", 0);
+    put(token, "", 0);
     assert_int_equal(count(), 0);
     assert_false(has_note());
     memset(bytes, 0xff, sizeof bytes);
-    put(TOKEN, bytes, sizeof bytes);
+    put(token, bytes, sizeof bytes);
     assert_int_equal(count(), 0);
     put("README", "x", 1); /* whatever else is there stays */
     assert_int_equal(count(), 0);
-    assert_int_equal(symlink("/dev/zero", note_path(TOKEN)), 0);
+    assert_int_equal(symlink("/dev/zero", note_path(token)), 0);
     assert_int_equal(count(), 0);
     assert_int_equal(access(note_path("README"), F_OK), 0);
 }
@@ -257,5 +257,6 @@ int main(void) {
         TEST(there_is_no_such_home),
     };
 
+    snprintf(token, sizeof token, "%032x", (unsigned)getpid());
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
