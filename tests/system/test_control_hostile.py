@@ -121,7 +121,8 @@ def test_chunks_that_never_end(daemon, crowd):
 
 
 def test_answers_that_nobody_reads(daemon, crowd):
-    crowd.join(500, b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000)
+    # A sanitized daemon takes minutes for the answers to more of them.
+    crowd.join(500 if MEASURED else 50, b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 2000)
     check_served(daemon)
 
 

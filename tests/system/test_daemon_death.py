@@ -36,7 +36,8 @@ def test_the_next_daemon_ends_what_is_in_the_background(home, app, port, deaf):
     home.wait_status("a", "online", 2)
     gone(before)
     is_as_new(home)
-    assert not os.listdir(home.path / "workers") or len(os.listdir(home.path / "workers")) == 2
+    files = home.path / "workers"
+    until(lambda: len(os.listdir(files)) in (0, 2), 10, lambda: os.listdir(files))
 
 
 def test_the_next_daemon_ends_what_a_dead_worker_left(home, app, port):
