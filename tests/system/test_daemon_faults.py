@@ -103,7 +103,7 @@ def test_each_allocation_fails(home, path):
     home.cli("resurrect", env={"LD_PRELOAD": memory.library, "FAILING_MEMORY": memory.path}).ok()
     prepare(home, port)
     pid = home.daemon_pid()
-    signal.alarm(7200 if THOROUGH else 60)
+    signal.alarm(7200 if THOROUGH else 120)
     number, step = 1, 1
     while True:
         memory.fail(number)
@@ -180,7 +180,7 @@ def test_each_call_fails(home, call, error):
     port = free_port()
     prepare(home, port)
     pid = home.daemon_pid()
-    signal.alarm(7200 if THOROUGH else 100)
+    signal.alarm(7200 if THOROUGH else 120)
     for path in PATHS:
         for when in (*range(1, 20), "1+") if THOROUGH else (1,):
             if when == "1+" and call in ("read", "write", "epoll_ctl", "recvmsg", "fcntl"):
