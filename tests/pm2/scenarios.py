@@ -160,7 +160,8 @@ def start_what_is_known(run):
 @scenario
 def start_a_path_that_is_absolute(run):
     run("start", run.home.work / "idle.js", "--name", "a")
-    run("start", "./crash.js", "--no-autorestart")
+    run("start", "./crash.js", "--no-autorestart", settle=False)
+    run.home.wait_status("crash", "stopped")
     run.home.write("sub/app.js", "setInterval(() => {}, 1000)")
     run("start", "sub/app.js")
     run.see_fields("sub", run.home.process("app"))
@@ -402,7 +403,8 @@ def restart_with_other_flags(run):
 
 @scenario
 def several_at_once(run):
-    run("start", "idle.js", "crash.js", "--no-autorestart")
+    run("start", "idle.js", "crash.js", "--no-autorestart", settle=False)
+    run.home.wait_status("crash", "stopped")
     run("stop", "idle", "nope")
     run("restart", "idle", "crash", settle=False)
     run("delete", "crash", "0", "nope")
@@ -508,10 +510,11 @@ def crash_for_good(run):
 
 @scenario
 def no_restart_and_stop_exit_codes(run):
-    run("start", "crash.js", "-n", "a", "--no-autorestart")
+    run("start", "crash.js", "-n", "a", "--no-autorestart", settle=False)
     run.home.wait_status("a", "stopped")
     run.see_fields("process", run.home.process("a"))
-    run("start", "crash.js", "-n", "b", "--stop-exit-codes", "7", "--", "7")
+    run("start", "crash.js", "-n", "b", "--stop-exit-codes", "7", "--", "7",
+        settle=False)
     run.home.wait_status("b", "stopped")
     run.see("tries", run.home.log("b", "error").count("no configuration found"))
 
@@ -621,7 +624,8 @@ def log_formats(run):
 @scenario
 def save_and_resurrect(run):
     run("start", "idle.js", "-n", "a", "-i", "2")
-    run("start", "crash.js", "-n", "b", "--no-autorestart")
+    run("start", "crash.js", "-n", "b", "--no-autorestart", settle=False)
+    run.home.wait_status("b", "stopped")
     run("save")
     run.see_files("saved", "dump*")
     run("save")
