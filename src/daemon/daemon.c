@@ -24,10 +24,12 @@
 #define LOCK_TRIES    100
 #define LOCK_PAUSE_US 20000
 #define TRIM_DELAY_MS 250
-#define LOG_SIZE_MAX  (10u * 1024 * 1024)
-#define LOG_KEEP      5
-#define SENTENCE_MAX  1024
-#define LARGE_BLOCK   (64 * 1024)
+#define PATIENCE_MS   5000 /* for apps that ran before, until our starter is told that we are ready \
+                            */
+#define LOG_SIZE_MAX (10u * 1024 * 1024)
+#define LOG_KEEP     5
+#define SENTENCE_MAX 1024
+#define LARGE_BLOCK  (64 * 1024)
 
 static const int signal_numbers[DAEMON_SIGNALS] = {SIGINT, SIGTERM, SIGUSR2, SIGHUP};
 
@@ -154,8 +156,17 @@ static const struct fleet_events fleet_events = {.changed = on_list_changed,
 static void on_restored(void *owner) {
     struct daemon *daemon = owner;
 
-    if (--daemon->restoring == 0 && daemon->ending_survivors)
+    if (--daemon->restoring > 0)
+        return;
+    if (daemon->ending_survivors)
         survivors_end_rest(&daemon->survivors_end);
+    if (!daemon->ending)
+        tell_starter(daemon, "ready\n");
+}
+
+/* Apps that take long are not waited for by whoever only wanted to look. */
+static void on_patience_over(uv_timer_t *timer) {
+    tell_starter(timer->data, "ready\n");
 }
 
 /* What ran when a daemon before us ended without being told to by a person. */
@@ -193,6 +204,7 @@ static void on_host_closed(void *owner) {
         uv_close((uv_handle_t *)&daemon->signals[i], NULL);
     uv_close((uv_handle_t *)&daemon->down_timer, NULL);
     uv_close((uv_handle_t *)&daemon->trim_timer, NULL);
+    uv_close((uv_handle_t *)&daemon->patience_timer, NULL);
 }
 
 static void on_control_closed(void *owner) {
@@ -261,6 +273,8 @@ static int start_signals(struct daemon *daemon) {
     uv_timer_init(&daemon->loop, &daemon->down_timer);
     daemon->down_timer.data = daemon;
     uv_timer_init(&daemon->loop, &daemon->trim_timer);
+    uv_timer_init(&daemon->loop, &daemon->patience_timer);
+    daemon->patience_timer.data = daemon;
     return result;
 }
 
@@ -520,13 +534,13 @@ static void run(struct daemon *daemon) {
         restore(daemon, HOME_STATE);
     if (daemon->options->resurrect)
         restore(daemon, HOME_DUMP);
-    on_restored(daemon);
     log_info("version " BATON_VERSION " serves %s as process %d", daemon->home, (int)getpid());
     name_given_sockets(daemon);
     if (daemon->control.has_tcp)
         log_info("the API is served at %s, too", daemon->tcp_address.text);
     notify_ready(&daemon->notify, "ready");
-    tell_starter(daemon, "ready\n");
+    uv_timer_start(&daemon->patience_timer, on_patience_over, PATIENCE_MS, 0);
+    on_restored(daemon);
     uv_run(&daemon->loop, UV_RUN_DEFAULT);
     log_info("ended");
 }

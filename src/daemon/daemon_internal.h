@@ -41,10 +41,11 @@ struct daemon {
     struct notify notify;
     struct lock lock;
     struct saving saving;
-    int ready_descriptor;  /* as in the options, until it was told */
-    uv_timer_t down_timer; /* until everything is believed to be down */
-    int code;              /* that it ends with */
-    uv_timer_t trim_timer; /* until the memory is given back that changes took */
+    int ready_descriptor;      /* as in the options, until it was told */
+    uv_timer_t down_timer;     /* until everything is believed to be down */
+    int code;                  /* that it ends with */
+    uv_timer_t trim_timer;     /* until the memory is given back that changes took */
+    uv_timer_t patience_timer; /* until our starter waits no longer for what ran before */
     struct log_file log;
     uv_signal_t signals[DAEMON_SIGNALS];
     struct list followers; /* struct follower.node */

@@ -158,14 +158,25 @@ static void report_what_is(struct fleet *fleet, enum fleet_action action,
         operation_status(&fleet->operations, one->pm_id, status.status, false, NULL);
 }
 
+/* A restart or reload of what does not run is a start, which waits for the apps that it depends on.
+ */
+static enum fleet_action action_on(enum fleet_action action, const struct fleet_process *one) {
+    const struct slot *slot = app_slot(one->record->app, one->slot);
+
+    if ((action == FLEET_RESTART || action == FLEET_RELOAD) &&
+        one->record->settings->depends_on.count > 0 && slot && slot->wish != SLOT_WANTED)
+        return FLEET_START;
+    return action;
+}
+
 static void add_all(enum fleet_action action, const struct fleet_selection *selection,
                     struct operation *operation) {
     for (size_t i = 0; i < selection->count; i++) {
         const struct fleet_process *one = &selection->processes[i];
         const struct settings *settings = one->record->settings;
+        enum fleet_action own = action_on(action, one);
 
-        operation_add(operation, one->pm_id, settings->name, goal_of(action),
-                      limit_of(action, settings));
+        operation_add(operation, one->pm_id, settings->name, goal_of(own), limit_of(own, settings));
     }
 }
 
@@ -195,8 +206,11 @@ static void act_on_all(struct fleet *fleet, enum fleet_action action,
     if (action == FLEET_STOP || action == FLEET_DELETE)
         stop_whole_apps(selection);
     for (size_t i = 0; i < selection->count; i++) {
-        act_on(action, &selection->processes[i]);
-        report_what_is(fleet, action, &selection->processes[i]);
+        const struct fleet_process *one = &selection->processes[i];
+        enum fleet_action own = action_on(action, one);
+
+        act_on(own, one);
+        report_what_is(fleet, own, one);
     }
 }
 

@@ -226,3 +226,7 @@ def test_what_did_not_start_is_not_called_launched(home):
     assert "App [well] launched (1 instance)" in done.out
     assert "[orphan]" in done.err
     assert "[orphan] launched" not in done.out
+    for words in (["restart", "orphan"], ["start", "orphan"], ["reload", "all"]):
+        done = home.cli(*words).failed()
+        assert "'nobody', which it depends on, does not run" in done.err, words
+    assert home.process("orphan").status == "stopped"

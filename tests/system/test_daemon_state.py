@@ -200,6 +200,14 @@ def test_the_state_is_whole_whenever_the_daemon_dies(home):
     until(lambda: len(home.leftovers()) == 2, 20, lambda: home.leftovers())
 
 
+def test_the_next_command_comes_back_when_the_apps_serve(home, port):
+    home.start("plain.js", "-n", "web", "-i", "2", port=port)
+    kill_daemon(home)
+    home.cli("ls").ok()
+    assert get(port).outcome == "ok"
+    assert [one.status for one in home.jlist()] == ["online", "online"]
+
+
 def test_daemon_killed_again_and_again(home, port):
     home.start("plain.js", "-n", "web", "-i", "2", port=port)
     for _ in range(5):
