@@ -76,6 +76,7 @@ static struct app_log_file *create_file(struct app_log *log, const char *path, m
                                        .mode = mode,
                                        .max_size = log->options.settings->max_log_size,
                                        .keep = log->options.settings->log_keep,
+                                       .guarded = geteuid() == 0,
                                        .problem = on_problem,
                                        .owner = log};
     struct app_log_file *file = calloc(1, sizeof *file);

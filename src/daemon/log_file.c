@@ -6,10 +6,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/openat2.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,14 +51,67 @@ static void make_directories(const char *path) {
     }
 }
 
+static bool is_ours(const char *path) {
+    struct stat status;
+
+    return lstat(path, &status) < 0 || status.st_uid == 0 || status.st_uid == geteuid();
+}
+
+/* Whether nobody but us and root can change where the path leads: it, and each directory above. */
+static bool are_all_ours(const char *path) {
+    char part[PATH_MAX];
+    size_t length = strlen(path);
+
+    if (length >= sizeof part)
+        return false;
+    memcpy(part, path, length + 1);
+    for (char *slash = part + length; slash; slash = strrchr(part, '/')) {
+        *slash = '\0';
+        if (!is_ours(slash == part ? "/" : part))
+            return false;
+    }
+    return true;
+}
+
+/* As are_all_ours(), on the way through symbolic links and where they end. */
+static bool are_links_ours(const char *path) {
+    char end[PATH_MAX];
+
+    return are_all_ours(path) && (!realpath(path, end) || are_all_ours(end));
+}
+
+/* A worker that runs as somebody else must not lead us to a file that it may not write itself: no
+ * link of another user is followed. */
+static int open_guarded(const char *path, int flags, mode_t mode) {
+    struct open_how how = {.flags = (unsigned)flags, .mode = mode, .resolve = RESOLVE_NO_SYMLINKS};
+    long descriptor = syscall(SYS_openat2, AT_FDCWD, path, &how, sizeof how);
+
+    if (descriptor >= 0)
+        return (int)descriptor;
+    if (errno == ENOSYS || errno == EPERM) /* before Linux 5.6, or in a sandbox */
+        return open(path, flags, mode);
+    if (errno != ELOOP)
+        return -1;
+    if (are_links_ours(path))
+        return open(path, flags, mode);
+    errno = ELOOP;
+    return -1;
+}
+
 /* Not blocking: a pipe without reader is an error, and one with a slow reader, too. */
-static int open_path(const char *path, mode_t mode) {
+static int open_once(const struct log_file *file, mode_t mode) {
     int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
-    int descriptor = open(path, flags, mode);
+
+    return file->options.guarded ? open_guarded(file->path, flags, mode)
+                                 : open(file->path, flags, mode);
+}
+
+static int open_path(const struct log_file *file, mode_t mode) {
+    int descriptor = open_once(file, mode);
 
     if (descriptor < 0 && errno == ENOENT) {
-        make_directories(path);
-        descriptor = open(path, flags, mode);
+        make_directories(file->path);
+        descriptor = open_once(file, mode);
     }
     return descriptor < 0 ? uv_translate_sys_error(errno) : descriptor;
 }
@@ -64,7 +119,7 @@ static int open_path(const char *path, mode_t mode) {
 /* Opens the path; what was open stays when that fails. */
 static int open_anew(struct log_file *file, uint64_t now_ms) {
     struct stat status;
-    int descriptor = open_path(file->path, file->options.mode);
+    int descriptor = open_path(file, file->options.mode);
 
     file->looked_ms = now_ms;
     if (descriptor >= 0 && fstat(descriptor, &status) < 0) {

@@ -37,6 +37,7 @@ struct log_file_options {
     mode_t mode;       /* of a new file, less the umask */
     uint64_t max_size; /* bytes; 0: never rotated */
     uint32_t keep;     /* predecessors; 0: the file is emptied instead of rotated */
+    bool guarded;      /* we are root: links that another user made are not followed */
     void (*problem)(void *owner, const struct log_problem *problem); /* or NULL */
     void *owner;
 };

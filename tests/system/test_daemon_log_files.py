@@ -21,6 +21,37 @@ def numbers(text, name):
     return [int(line.split()[1]) for line in text.splitlines() if line.startswith(f"{name} ")]
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has files that others may not write")
+@pytest.mark.parametrize("link", ["file", "directory"])
+def test_root_follows_no_link_of_another_user_to_a_log_file(home, link):
+    """Whoever the worker runs as could have root write to any file what it prints."""
+    nobody = 65534
+    theirs = home.root / "theirs"
+    ours = home.root / "ours"
+    theirs.mkdir()
+    ours.mkdir()
+    if link == "file":
+        (theirs / "logs").mkdir()
+        (theirs / "logs/a.log").symlink_to(ours / "a.log")
+    else:
+        (theirs / "logs").symlink_to(ours)
+    for path in (theirs, *theirs.rglob("*")):
+        os.chown(path, nobody, nobody, follow_symlinks=False)
+    home.write("app.js", COUNTER)
+    home.start("app.js", "-n", "a", "-i", "1", "--merge-logs", "-o", theirs / "logs/a.log")
+    until(lambda: "too many symbolic links" in home.daemon_log(), 10, home.daemon_log)
+    assert not list(ours.iterdir())
+
+
+def test_links_of_our_own_to_log_files_are_followed(home):
+    ours = home.root / "ours"
+    ours.mkdir()
+    (home.root / "logs").symlink_to(ours)
+    home.write("app.js", COUNTER)
+    home.start("app.js", "-n", "a", "-i", "1", "--merge-logs", "-o", home.root / "logs/a.log")
+    until(lambda: "a 3" in (ours / "a.log").read_text(), 10, lambda: home.daemon_log())
+
+
 @pytest.mark.parametrize("kind", ["fifo without a reader", "directory", "missing device"])
 def test_a_log_file_that_cannot_be_written_to(home, kind):
     """The app runs all the same, and it is said once why nothing is written."""
