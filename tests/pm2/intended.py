@@ -15,6 +15,10 @@ class Difference:
         return name.endswith(self.name)
 
 
+def scaled(*numbers):
+    return [(number, "a", "default", "online", "cluster_mode", "restarts 0") for number in numbers]
+
+
 INTENDED = [
     Difference("better_reload_under_load", "lost some", True, False,
                "out of rotation first, drained, then stopped"),
@@ -61,6 +65,14 @@ INTENDED = [
     Difference("names_of_log_files", "of a second process in fork mode",
                "HOME/logs/a-out.log", "HOME/logs/a-out-12.log",
                "processes that did not ask for --merge-logs do not share a file"),
+    Difference("scale", "04 scale a 1: list", scaled(3), scaled(0),
+               "the highest slots go, so that numbers stay without gaps; pm2 ends the oldest"),
+    Difference("scale", "05 scale a +2: list", scaled(3, 4, 5), scaled(0, 4, 5), "the same"),
+    Difference("scale", "06 scale a -1: code", 1, 0, "pm2 takes it for an option"),
+    Difference("scale", "06 scale a -1: list", scaled(3, 4, 5), scaled(0, 4), "the same"),
+    Difference("scale", "07 scale a 0: code", 0, 1, "a slip must not take a site down"),
+    Difference("scale", "07 scale a 0: list", [], scaled(0, 4), "the same"),
+    Difference("scale", "08 scale a x: list", [], scaled(0, 4), "the same"),
     Difference("log_formats", "home: files",
                [f"logs/{name}-{kind}.log" for name in "abcdfg" for kind in ("error", "out")],
                [f"logs/{name}-{kind}.log" for name in "abcfg" for kind in ("error", "out")],
