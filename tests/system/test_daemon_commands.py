@@ -12,6 +12,7 @@ import pytest
 
 from support.clients import get
 from support.ports import free_port
+from support.terminal import read_terminal
 from support.wait import until
 
 IDLE = "require('net').createServer().listen(0)"
@@ -260,7 +261,7 @@ class Screen:
                     pass
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                os.close(self.terminal)
+                self.text += read_terminal(self.terminal).decode(errors="replace")
                 return os.waitstatus_to_exitcode(status)
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
