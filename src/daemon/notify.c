@@ -160,13 +160,6 @@ int notify_status(struct notify *notify, const char *status) {
     return send_state(notify, "", status ? status : "");
 }
 
-int notify_extend(struct notify *notify, uint64_t ms) {
-    char state[64];
-
-    snprintf(state, sizeof state, "EXTEND_TIMEOUT_USEC=%" PRIu64, ms * 1000);
-    return send_surely(notify, state);
-}
-
 static void on_handle_closed(uv_handle_t *handle) {
     struct notify *notify = handle->data;
 

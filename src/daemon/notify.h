@@ -39,8 +39,6 @@ int notify_ready(struct notify *notify, const char *status); /* with MAINPID */
 int notify_reloading(struct notify *notify);                 /* then notify_ready() once more */
 int notify_stopping(struct notify *notify, const char *status);
 int notify_status(struct notify *notify, const char *status);
-/* Allows `ms` more for a start or stop that goes on. */
-int notify_extend(struct notify *notify, uint64_t ms);
 
 void notify_close(struct notify *notify, void (*on_closed)(void *owner), void *owner);
 

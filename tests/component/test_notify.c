@@ -88,8 +88,6 @@ static void test_what_the_manager_is_told(void **state) {
     assert_string_equal(message(), "STATUS=one");
     assert_int_equal(notify_reloading(&notify), 0);
     assert_memory_equal(message(), "RELOADING=1\nMONOTONIC_USEC=", 27);
-    assert_int_equal(notify_extend(&notify, 1500), 0);
-    assert_string_equal(message(), "EXTEND_TIMEOUT_USEC=1500000");
     assert_int_equal(notify_stopping(&notify, NULL), 0);
     assert_string_equal(message(), "STOPPING=1");
     assert_string_equal(message(), "");
