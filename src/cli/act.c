@@ -233,7 +233,8 @@ static int run_on_known(struct cli_call *call, const struct cli_act *act, json_t
     if (cli_targets_read(&targets, call) < 0 ||
         cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
         goto done;
-    if (cli_targets_name_apps(&targets, &client) == 0)
+    if (cli_targets_name_apps(&targets, &client) == 0 &&
+        cli_targets_name_scripts(&targets, &client) == 0)
         code = act_on_each(&client, &targets, act, extra);
     if (code == 0)
         code = cli_act_finish(&client, code);
@@ -309,7 +310,8 @@ static int run_on_both(struct cli_call *call, const struct cli_act *act, const c
                         json_array_size(targets.apps) > 0 ? CLI_CLIENT_START
                                                           : CLI_CLIENT_IF_THERE) < 0)
         goto done;
-    code = act_on_both(&client, &targets, act, known);
+    if (cli_targets_name_scripts(&targets, &client) == 0)
+        code = act_on_both(&client, &targets, act, known);
     if (code == 0 || json_array_size(targets.apps) > 0)
         code = cli_act_finish(&client, code);
     cli_client_close(&client);

@@ -1,10 +1,13 @@
 #include "cli/targets.h"
 
 #include "cli/apps.h"
+#include "cli/draw_text.h"
 #include "cli/message.h"
 #include "config/process_file.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <uv.h>
 
@@ -68,6 +71,84 @@ int cli_targets_name_apps(struct cli_targets *targets, struct cli_client *client
             return error;
     }
     json_array_clear(targets->apps);
+    return 0;
+}
+
+/* The names, each once, of the apps whose program is the file at `path`: a new reference; NULL when
+ * memory ran out or the daemon did not answer. */
+static json_t *apps_of_script(struct cli_client *client, const char *path) {
+    json_t *names = json_object();
+    json_t *processes;
+    const json_t *process;
+    size_t index;
+
+    if (cli_client_processes(client, NULL, &processes) < 0) {
+        json_decref(names);
+        return NULL;
+    }
+    json_array_foreach(processes, index, process) {
+        const json_t *env = json_object_get(process, "pm2_env");
+        char script[PATH_MAX];
+
+        if (realpath(draw_member_text(env, "pm_exec_path", ""), script) &&
+            strcmp(script, path) == 0)
+            json_object_set_new(names, draw_member_text(process, "name", ""), json_true());
+    }
+    json_decref(processes);
+    return names;
+}
+
+/* Whether the daemon knows something that is called so. */
+static bool is_known(struct cli_client *client, json_t *word) {
+    json_t *alone = json_pack("[O]", word);
+    json_t *found;
+    int error = alone ? cli_client_processes(client, alone, &found) : UV_ENOMEM;
+
+    json_decref(alone);
+    if (error == 0)
+        json_decref(found);
+    return error != UV_ENOENT;
+}
+
+/* Appends to `names` what a word means. */
+static int name_script(struct cli_client *client, json_t *word, json_t *names) {
+    char path[PATH_MAX];
+    json_t *apps;
+    json_t *ignored;
+    const char *name;
+    int error = 0;
+
+    if (!realpath(json_string_value(word), path) || is_known(client, word))
+        return json_array_append(names, word) < 0 ? UV_ENOMEM : 0;
+    apps = apps_of_script(client, path);
+    if (!apps)
+        return UV_ENOMEM;
+    if (json_object_size(apps) == 0)
+        error = json_array_append(names, word);
+    json_object_foreach(apps, name, ignored) {
+        if (error == 0)
+            error = json_array_append_new(names, json_string(name));
+    }
+    json_decref(apps);
+    return error < 0 ? UV_ENOMEM : 0;
+}
+
+int cli_targets_name_scripts(struct cli_targets *targets, struct cli_client *client) {
+    json_t *names = json_array();
+    json_t *word;
+    size_t index;
+    int error = names ? 0 : UV_ENOMEM;
+
+    json_array_foreach(targets->names, index, word) {
+        if (error == 0)
+            error = name_script(client, word, names);
+    }
+    if (error < 0) {
+        json_decref(names);
+        return error;
+    }
+    json_decref(targets->names);
+    targets->names = names;
     return 0;
 }
 

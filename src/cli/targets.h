@@ -18,6 +18,10 @@ void cli_targets_clear(struct cli_targets *targets);
  * the daemon does not know are warned of and left out. */
 int cli_targets_name_apps(struct cli_targets *targets, struct cli_client *client);
 
+/* Puts the names of the apps that run it in the place of each name that is a file's path and that
+ * the daemon does not know: PM2's users say `restart app.js`. */
+int cli_targets_name_scripts(struct cli_targets *targets, struct cli_client *client);
+
 /* The words, as a person would say them: "a b". Written to `text`. */
 void cli_targets_words(const struct cli_targets *targets, char *text, size_t size);
 

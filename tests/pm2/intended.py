@@ -19,6 +19,19 @@ def scaled(*numbers):
     return [(number, "a", "default", "online", "cluster_mode", "restarts 0") for number in numbers]
 
 
+def attributed(first_ids, late_id, late):
+    return sorted([*((number, "a", "space", "online", "cluster_mode", "restarts 0")
+                     for number in first_ids),
+                   (late_id, "late", "default", late, "fork_mode", "restarts 0")])
+
+
+def reloaded(*restarts):
+    places = [(0, "a", "one", "online", "fork_mode"), (1, "b", "two", "online", "fork_mode"),
+              (2, "ab", "two", "online", "cluster_mode"),
+              (3, "ab", "two", "online", "cluster_mode")]
+    return [(*place, f"restarts {count}") for place, count in zip(places, restarts)]
+
+
 INTENDED = [
     Difference("better_reload_under_load", "lost some", True, False,
                "out of rotation first, drained, then stopped"),
@@ -60,6 +73,33 @@ INTENDED = [
                "a process file is exactly what runs"),
     Difference("better_memory_limit", "restarts after 5 s", 0, 1,
                "memory is looked at every second"),
+    Difference("environment_of_whoever_started_the_daemon", "cluster", "hello", None,
+               "an app has the variables of who starts it, not those of who started the daemon"),
+    Difference("attributes_of_a_process_file", "01 start apps.json: list",
+               attributed((0, 2), 1, "stopped"), attributed((0, 1), 2, "stopped"),
+               "numbers in the order of the file; pm2 starts two apps at a time"),
+    Difference("attributes_of_a_process_file", "02 start late: list",
+               attributed((0, 2), 1, "stopped"), attributed((0, 1), 2, "online"),
+               "it was asked for"),
+    Difference("act_by_id_name_namespace_and_pattern", "20 reload 0 b: list",
+               reloaded(6, 5, 4, 4), reloaded(6, 6, 4, 4),
+               "pm2's reload heeds its first target only"),
+    Difference("act_by_id_name_namespace_and_pattern", "21 reload all: list",
+               reloaded(7, 6, 5, 5), reloaded(7, 7, 5, 5), "the same"),
+    Difference("act_by_id_name_namespace_and_pattern", "22 delete /^ab/: list",
+               reloaded(7, 6), reloaded(7, 7), "the same"),
+    Difference("crash_for_good", "type of created_at", "NoneType", "int",
+               "when it was created is known, whatever became of it"),
+    Difference("waiting_before_a_restart", "03 stop all: list",
+               [(0, "a", "default", "stopped", "fork_mode", "restarts 0"),
+                (1, "b", "default", "stopped", "fork_mode", "restarts 0")],
+               [(0, "a", "default", "stopped", "fork_mode", "restarts 1"),
+                (1, "b", "default", "stopped", "fork_mode", "restarts 2")],
+               "a restart counts when it is decided, not when its delay is over; and the "
+               "exponential delay begins with the second early end, the first is made up for at "
+               "once"),
+    Difference("jlist_and_prettylist", "jlist ends its line", False, True,
+               "a line of text ends with a newline"),
     Difference("stop_with_a_message", "signal", False, True,
                "who does not heed the message is asked by SIGINT, too, before SIGKILL"),
     Difference("names_of_log_files", "of a second process in fork mode",

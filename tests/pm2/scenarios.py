@@ -210,6 +210,7 @@ def arguments(run):
 
 @scenario
 def surroundings_of_a_worker(run):
+    run("ls")
     run("start", "surroundings.js", "-n", "a", "--namespace", "space", env={"GREETING": "hello"})
     run.see("fork", run.surroundings("a"))
     run("start", "surroundings.js", "-n", "b", "-i", "2")
@@ -217,6 +218,15 @@ def surroundings_of_a_worker(run):
     run.see("second", run.surroundings("b", 2))
     run("start", run.home.work / "surroundings.js", "-n", "c", "--cwd", "/")
     run.see("cwd", run.surroundings("c")["cwd"])
+
+
+@scenario
+def environment_of_whoever_started_the_daemon(run):
+    run("ls", env={"GREETING": "hello"})
+    run("start", "surroundings.js", "-n", "a")
+    run.see("fork", run.surroundings("a")["env"].get("GREETING"))
+    run("start", "surroundings.js", "-n", "b", "-i", "1")
+    run.see("cluster", run.surroundings("b", 1)["env"].get("GREETING"))
 
 
 @scenario
@@ -273,16 +283,16 @@ def process_file_javascript(run):
 @scenario
 def process_file_yaml(run):
     run.home.write("apps.yml", """apps:
-  - name: api
-    script: idle.js
-    instances: 2
-    exec_mode: cluster
   - name: job
     script: ./surroundings.js
     args: [a, b]
     env:
       GREETING: plain
       COUNTER: 7
+  - name: api
+    script: idle.js
+    instances: 2
+    exec_mode: cluster
 """)
     start_file(run, "apps.yml")
 
@@ -521,9 +531,9 @@ def no_restart_and_stop_exit_codes(run):
 
 @scenario
 def waiting_before_a_restart(run):
-    run("start", "crash.js", "-n", "a", "--restart-delay", "2000", settle=False)
+    run("start", "crash.js", "-n", "a", "--restart-delay", "15000", settle=False)
     run.see("waits", run.home.wait_status("a", "waiting restart")[0].status)
-    run("start", "crash.js", "-n", "b", "--exp-backoff-restart-delay", "1000", settle=False)
+    run("start", "crash.js", "-n", "b", "--exp-backoff-restart-delay", "15000", settle=False)
     run.see("backs off", run.home.wait_status("b", "waiting restart")[0].status)
     run("stop", "all")
 
@@ -670,7 +680,7 @@ def kill_ends_everything(run):
 @scenario
 def jlist_and_prettylist(run):
     run("start", "server.js", "-n", "a", "-i", "2")
-    run.see("empty words", run("jlist", settle=False).out.count("\n"))
+    run.see("jlist ends its line", run("jlist", settle=False).out.endswith("\n"))
     same, value = inspected(run("prettylist").out)
     run.see("prettylist as inspect prints it", same)
     run.see("prettylist says what jlist says",

@@ -88,6 +88,23 @@ def test_several_targets_at_once(app):
     app.cli("stop", "1", "nope").failed()
 
 
+def test_a_script_as_a_target(app):
+    """PM2's users restart app.js: all apps that run this file, where nothing is called so."""
+    app.write("other.js", IDLE)
+    app.start("other.js", "-n", "b")
+    app.start("idle.js", "-n", "c", "-f")
+    app.cli("stop", "idle.js").ok()
+    assert [one.status for one in app.jlist()] == ["stopped", "stopped", "online", "stopped"]
+    app.cli("restart", app.work / "idle.js", "b").ok()
+    assert [(one.status, one.restarts) for one in app.jlist()] == \
+        [("online", 0), ("online", 0), ("online", 1), ("online", 0)]
+    app.write("unused.js", IDLE)
+    app.cli("delete", "unused.js").failed()
+    app.start("idle.js", "-n", "other.js", "-f")
+    app.cli("delete", "./other.js", "other.js").ok()
+    assert [one.name for one in app.jlist()] == ["a", "a", "c"]
+
+
 def test_process_file_as_a_target(app):
     app.write("two.json", json.dumps([{"name": "x", "script": "idle.js"},
                                       {"name": "y", "script": "idle.js"}]))
