@@ -216,7 +216,7 @@ def test_more_clients_than_descriptors(start, primary):
     if primary == "node":
         assert outcomes(replies)["ok"] < 150
         return
-    assert outcomes(replies) == {"ok": 150}
+    assert outcomes(replies) == {"ok": 150}, f"{app.state()}\n{app.transcript()}"
     assert len(app.events("listening")) == 2, "no worker died of it"
 
 

@@ -129,6 +129,15 @@ class App:
             self.wait_status(lambda status: len(status.ready()) >= wanted, timeout)
         return self.workers()
 
+    def state(self):
+        """What Baton and the kernel say of it now, for people who look for why it failed."""
+        status = self.status()
+        lines = [str(vars(one)) for one in [*status.listeners, *status.workers]]
+        for pid in [self.process.pid, *(worker.pid for worker in status.workers)]:
+            held = subprocess.run(["ls", "-l", f"/proc/{pid}/fd"], capture_output=True, text=True)
+            lines += [f"descriptors of {pid}:", held.stdout]
+        return "\n".join(lines)
+
     def wait_replaced(self, pids, timeout=15):
         """Waits until all of `pids` are gone and all instances are there again."""
         until(lambda: not any(map(procfs.alive, pids)), timeout,
