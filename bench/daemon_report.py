@@ -87,7 +87,8 @@ def text(result):
     titles = {**result["titles"], "node": "node alone"}
     rows = [row(result, title, figure, names) for title, figure in figures(result)]
     settings = result["settings"]
-    head = (f"Linux {result['machine']}; medians of {settings['rounds']} rounds and "
+    rounds = settings["rounds"]
+    head = (f"Linux {result['machine']}; medians of {rounds} round{'s' if rounds > 1 else ''} and "
             f"{settings['kills']} kills\n\n")
     return (head + table(["figure", *(titles[name] for name in names), "best published"], rows)
             + ratios(result) + targets(result)).rstrip("\n")
