@@ -24,12 +24,11 @@
 #define LOCK_TRIES    100
 #define LOCK_PAUSE_US 20000
 #define TRIM_DELAY_MS 250
-#define PATIENCE_MS   5000 /* for apps that ran before, until our starter is told that we are ready \
-                            */
-#define LOG_SIZE_MAX (10u * 1024 * 1024)
-#define LOG_KEEP     5
-#define SENTENCE_MAX 1024
-#define LARGE_BLOCK  (64 * 1024)
+#define PATIENCE_MS   5000 /* of our starter, for apps that ran before */
+#define LOG_SIZE_MAX  (10u * 1024 * 1024)
+#define LOG_KEEP      5
+#define SENTENCE_MAX  1024
+#define LARGE_BLOCK   (64 * 1024)
 
 static const int signal_numbers[DAEMON_SIGNALS] = {SIGINT, SIGTERM, SIGUSR2, SIGHUP};
 
