@@ -327,8 +327,10 @@ static int count_wakes(struct fixture *fixture) {
     uv_timer_init(&fixture->loop, &timer);
     timer.data = &up;
     uv_timer_start(&timer, on_time_up, 600, 0);
-    for (; !up; wakes++)
+    while (!up) {
         uv_run(&fixture->loop, UV_RUN_ONCE);
+        wakes++;
+    }
     uv_close((uv_handle_t *)&timer, NULL);
     uv_run(&fixture->loop, UV_RUN_NOWAIT);
     return wakes;
