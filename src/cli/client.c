@@ -289,8 +289,9 @@ static int greet(struct cli_client *client) {
 
 /* What a daemon without apps would answer. */
 static int ask_nobody(const struct cli_request *request, struct cli_answer *answer) {
-    bool list = strncmp(request->target, "/v1/processes", strlen("/v1/processes")) == 0 &&
-                !strstr(request->target, "target=");
+    const char *target = request->target ? request->target : "";
+    bool list = strncmp(target, "/v1/processes", strlen("/v1/processes")) == 0 &&
+                !strstr(target, "target=");
 
     answer->status = list ? 200 : 404;
     answer->body = list ? json_array()
@@ -463,7 +464,7 @@ static int wait_for_events(struct cli_client *client, const struct cli_client_be
                 continue;
             return uv_translate_sys_error(errno);
         }
-        if (waited[1].revents && !beside->on_readable(beside->owner))
+        if (beside && waited[1].revents && !beside->on_readable(beside->owner))
             waited[1].fd = -1;
         if (waited[0].revents)
             more = http_client_receive(&client->http);

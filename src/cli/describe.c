@@ -56,7 +56,7 @@ static int get_any(struct cli_call *call, json_t **ret_processes) {
 static int run_describe(struct cli_call *call) {
     struct draw_describe_options options = {
         .style = cli_show_style(call), .now_ms = cli_show_now(), .environment = environ};
-    json_t *processes;
+    json_t *processes = NULL;
     struct buffer out;
     int drawn;
 
@@ -91,7 +91,7 @@ static int draw_environment(struct buffer *out, const struct draw_style *style, 
 
 static int run_env(struct cli_call *call) {
     struct draw_style style = cli_show_style(call);
-    json_t *processes;
+    json_t *processes = NULL;
     json_t *process;
     struct buffer out;
     size_t index;
@@ -109,7 +109,7 @@ static int run_env(struct cli_call *call) {
 }
 
 static int run_pid(struct cli_call *call) {
-    json_t *processes;
+    json_t *processes = NULL;
     json_t *process;
     struct buffer out;
     size_t index;
@@ -130,7 +130,7 @@ static int run_pid(struct cli_call *call) {
 
 static int run_id(struct cli_call *call) {
     json_t *ids = json_array();
-    json_t *processes;
+    json_t *processes = NULL;
     json_t *process;
     struct buffer out;
     size_t index;

@@ -153,7 +153,7 @@ def test_clients_wait_for_the_ready_message(start):
         client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         assert app.status().total("handed") == 0 and not app.events("ready")
         assert read_reply(client).outcome == "ok"
-    assert app.events("ready")
+    app.wait_events("ready")
 
 
 def test_shutdown_by_message(start):

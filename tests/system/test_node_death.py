@@ -20,7 +20,8 @@ def test_a_worker_that_ends_is_started_again(start, primary, action):
     (ended,) = {event["pid"] for event in app.wait_events("exit")}
     after = app.wait_replaced([ended])
     assert set(before) & set(after) == set(before) - {ended}
-    assert {get(app.port, "/whoami").json()["pid"] for _ in range(8)} == set(after)
+    until(lambda: {get(app.port, "/whoami").json()["pid"] for _ in range(8)} == set(after), 15,
+          "an answer of both")
     if primary == "baton":
         status = app.status()
         assert sorted(worker.restarts for worker in status.workers) == [0, 1]
