@@ -49,7 +49,9 @@ static char *put_escaped(char *room, char byte) {
         *room++ = letter[1];
         return room;
     }
-    memcpy(room, "u00", 3);
+    room[0] = 'u';
+    room[1] = '0';
+    room[2] = '0';
     room[3] = digits[(unsigned char)byte >> 4];
     room[4] = digits[byte & 0xf];
     return room + 5;

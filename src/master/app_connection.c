@@ -43,7 +43,7 @@ static int accept_from(int listener, const struct sockaddr_in *wanted) {
     struct pollfd poll_set = {.fd = listener, .events = POLLIN};
 
     while (poll(&poll_set, 1, HANDSHAKE_MS) == 1) {
-        struct sockaddr_in peer;
+        struct sockaddr_in peer = {.sin_port = 0};
         socklen_t length = sizeof peer;
         int descriptor =
             accept4(listener, (struct sockaddr *)&peer, &length, SOCK_NONBLOCK | SOCK_CLOEXEC);

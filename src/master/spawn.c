@@ -39,7 +39,7 @@ static int place_channel(int channel) {
 
 static int place_descriptors(const struct spawn_options *options) {
     unsigned first_free = SPAWN_CHANNEL_DESCRIPTOR;
-    int kept[SPAWN_KEPT_MAX];
+    int kept[SPAWN_KEPT_MAX] = {0};
     int error = duplicate_kept(options, kept); /* before their numbers are taken by others */
 
     if (error)
