@@ -62,13 +62,13 @@ static void on_removed(void *owner, struct record *record, uint32_t pm_id, bool 
     struct fleet *fleet = owner;
 
     fleet->events->removed(fleet->owner, record, pm_id);
+    fleet->events->changed(fleet->owner); /* before whoever waits for it looks */
     operation_gone(&fleet->operations, pm_id);
     fleet_renew_more(fleet);
     if (last)
         record_close(record, on_record_closed);
     if (is_empty(fleet))
         fleet->next_pm_id = 0; /* numbers begin anew, as PM2's users expect of an empty list */
-    fleet->events->changed(fleet->owner);
 }
 
 static void on_line(void *owner, struct record *record, const struct log_line *line) {

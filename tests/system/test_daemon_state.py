@@ -101,14 +101,18 @@ def test_what_was_answered_survives_whatever_happens_next(home):
         home.wait(lambda all_: sorted((one.name, one.status) for one in all_) == expected)
 
 
-def test_an_app_that_was_scaled_down_comes_back_as_it_was(home):
-    home.write("idle.js", "require('net').createServer().listen(0)")
-    home.start("idle.js", "-n", "web", "-i", "3")
-    home.cli("scale", "web", "2").ok()
-    kill_daemon(home)
+@pytest.mark.parametrize("words, left", [(("scale", "web", "2"), 2), (("delete", "1"), 2)],
+                         ids=["scale", "delete"])
+def test_an_app_that_lost_a_process_comes_back_as_it_was(home, words, left):
+    """That the process is to end was saved long before it is forgotten, and is not enough."""
+    home.write("slow.js", "require('net').createServer().listen(0);"
+                          "process.on('SIGINT', () => setTimeout(process.exit, 300))")
+    home.start("slow.js", "-n", "web", "-i", "3")
+    home.cli(*words).ok()
+    home.signal_daemon(signal.SIGKILL)
     home.begin()
-    assert len(home.processes("web")) == 2
-    home.wait_status("web", "online", 2)
+    assert len(home.processes("web")) == left
+    home.wait_status("web", "online", left)
 
 
 @pytest.mark.parametrize("words", [["ls"], ["jlist"], ["describe", "a"], ["restart", "a"],
