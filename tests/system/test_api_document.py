@@ -5,6 +5,7 @@ import pathlib
 import re
 import subprocess
 
+from support import routes
 from support.wait import until
 
 REPOSITORY = pathlib.Path(__file__).parents[2]
@@ -41,24 +42,18 @@ def test_the_examples_work(home):
     assert len(home.processes("web")) == 3
 
 
-def constants(pattern, *files):
-    texts = ((REPOSITORY / "src/daemon" / name).read_text() for name in files)
-    return {found for text in texts for found in re.findall(pattern, text)}
-
-
 def test_every_route_is_documented_and_there():
-    routes = constants(r'{"(?:GET|POST)", "([^"]+)"', "routes.c") - {"/v1/actions/*"}
-    actions = constants(r'{"(\w+)", on_\w+}', "actions.c")
-    documented = set(re.findall(r"`(?:GET|POST) (/v1[a-z/-]*)`", DOCUMENT))
-    assert documented == routes
-    assert set(re.findall(r"`…/actions/(\w+)`", DOCUMENT)) == actions
+    documented = {(method, path) for method, path
+                  in re.findall(r"`([A-Z]+) (/v1[a-z/-]*)`", DOCUMENT)}
+    assert documented == set(routes.table()) - {("POST", "/v1/actions/*")}
+    assert set(re.findall(r"`…/actions/(\w+)`", DOCUMENT)) == set(routes.actions())
 
 
 def test_every_code_is_documented_and_there():
     sources = [path.name for path in (REPOSITORY / "src/daemon").glob("*.c")]
-    codes = constants(r'(?:REFUSAL\(\d+|_error\([^;]*?\d{3}|control_error\()[,\s]*"(\w+)"',
-                      *sources)
-    codes |= constants(r'"code\\":\\"(\w+)', *sources)
-    codes |= {"bad_request", "unauthorized", "method_not_allowed"}
+    codes = routes.constants(r'(?:REFUSAL\(\d+|_error\([^;]*?\d{3}|control_error\()[,\s]*"(\w+)"',
+                             *sources)
+    codes += routes.constants(r'"code\\":\\"(\w+)', *sources)
+    codes += ["bad_request", "unauthorized", "method_not_allowed"]
     table = DOCUMENT[DOCUMENT.index("| status | code"):DOCUMENT.index("## Reading")]
-    assert set(re.findall(r"\| `(\w+)` \|", table)) == codes
+    assert set(re.findall(r"\| `(\w+)` \|", table)) == set(codes)

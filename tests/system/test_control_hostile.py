@@ -90,21 +90,44 @@ def test_more_clients_than_there_is_room_for(daemon, crowd):
     assert procfs.descriptors(daemon.daemon_pid()) < 1200
 
 
+LARGE = b"[" + b" " * (10 << 20)
+KINDS = {
+    "silence": b"",
+    "garbage": os.urandom(2000),
+    "zeros": b"\x00" * 5000,
+    "half a request": b"GET /v1 HT",
+    "half a body": HEAD + b"Content-Length: 8000000\r\n\r\n" + b"[" * 10_000,
+    "10 MB announced": HEAD + b"Content-Length: %d\r\n\r\n" % len(LARGE) + LARGE,
+    "10 MB in a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(LARGE) + LARGE,
+    "answers unread": b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200,
+    "events unread": EVENTS,
+    "evil": b"POST /v1/kill HTTP/1.1\r\nHost: evil\r\nContent-Length: 2\r\n\r\n{}",
+}
+REFUSED = {"garbage": {b"400"}, "zeros": {b"400"}, "10 MB announced": {b"413"},
+           "10 MB in a chunk": {b"413", b"503"}, "evil": {b"421"}}
+
+
+def status_of(client):
+    """That of the first answer; b"" where the connection was cut before it could be read."""
+    client.settimeout(10)
+    with contextlib.suppress(ConnectionError):
+        return client.recv(100)[9:12]
+    return b""
+
+
 def test_a_thousand_clients_of_every_kind(daemon, crowd):
-    """Garbage, half requests, bodies of 10 MB, announced and not, and such as read nothing; whoever
-    behaves is served between them."""
-    large = b"[" + b" " * (10 << 20)
-    kinds = [b"", b"GET /v1 HT", os.urandom(2000), b"\x00" * 5000,
-             HEAD + b"Content-Length: 8000000\r\n\r\n" + b"[" * 10_000,
-             b"GET /v1 HTTP/1.1\r\nHost: localhost\r\n\r\n" * 200, EVENTS,
-             b"POST /v1/kill HTTP/1.1\r\nHost: evil\r\nContent-Length: 2\r\n\r\n{}"]
-    for index in range(1000):
-        crowd.join(1, kinds[index % len(kinds)])
-        if index % 50 == 0:
-            crowd.join(1, HEAD + b"Content-Length: %d\r\n\r\n" % len(large) + large)
-            crowd.join(1, HEAD + b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(large) + large)
+    """A hundred of each, in turn, and all stay; whoever behaves is served between them."""
+    for _ in range(100):
+        for text in KINDS.values():
+            crowd.join(1, text)
+        if len(crowd.clients) % 100 == 0:
             check_served(daemon)
+    assert len(crowd.clients) == 1000
     assert daemon.cli("jlist", timeout=30).code == 0
+    for number, kind in enumerate(KINDS):
+        if kind in REFUSED:
+            answers = {status_of(client) for client in crowd.clients[number::len(KINDS)]} - {b""}
+            assert answers and answers <= REFUSED[kind], (kind, answers)
 
 
 @pytest.mark.parametrize("rest", [b"", b"[" * 100_000, b" " * 1_000_000],

@@ -14,12 +14,9 @@ from support import procfs
 from support.daemon import UnixConnection, kill
 from support.ports import free_port
 from support.primary import SANITIZED
+from support.routes import CHANGING, READING
 from support.wait import until
 
-READING = ["/v1", "/v1/processes", "/v1/logs?target=all&lines=1", "/v1/events"]
-CHANGING = ["/v1/apps", "/v1/save", "/v1/resurrect", "/v1/cleardump", "/v1/reopen-logs", "/v1/kill",
-            *(f"/v1/actions/{name}" for name in ("start", "stop", "restart", "reload", "delete",
-                                                 "scale", "reset", "signal", "send", "flush"))]
 IDLE = "require('net').createServer().listen(0)"
 
 

@@ -9,14 +9,13 @@ import stat
 
 import pytest
 
+from support import routes
 from support.ports import free_port
+from support.routes import CHANGING
 from support.wait import until
 
-READING = ["/v1", "/v1/processes", "/v1/events"]
-LOGS = ["/v1/logs?target=all&lines=1", "/v1/events?logs=1"]
-CHANGING = ["/v1/apps", "/v1/save", "/v1/resurrect", "/v1/cleardump", "/v1/reopen-logs", "/v1/kill",
-            *(f"/v1/actions/{name}" for name in ("start", "stop", "restart", "reload", "delete",
-                                                 "scale", "reset", "signal", "send", "flush"))]
+READING = [target for target in routes.READING if not target.startswith("/v1/logs")]
+LOGS = [*set(routes.READING).difference(READING), "/v1/events?logs=1"]
 IDLE = "console.log('a line'); require('net').createServer().listen(0)"
 
 
