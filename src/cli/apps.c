@@ -1,6 +1,5 @@
 #include "cli/apps.h"
 
-#include "base/buffer.h"
 #include "base/text.h"
 #include "cli/message.h"
 #include "cli/run_options.h"
@@ -118,39 +117,16 @@ uint32_t cli_apps_instances(const struct cli_call *call) {
 
 /* --- process files --- */
 
-static int read_standard_input(struct buffer *text) {
-    ssize_t count;
-
-    do {
-        char *room = buffer_reserve(text, 65536);
-
-        if (!room)
-            return UV_ENOMEM;
-        count = read(STDIN_FILENO, room, 65536);
-        if (count > 0)
-            buffer_commit(text, (size_t)count);
-        if (buffer_length(text) > PROCESS_FILE_SIZE_MAX)
-            return UV_E2BIG;
-    } while (count > 0 || (count < 0 && errno == EINTR));
-    return count < 0 ? uv_translate_sys_error(errno) : 0;
-}
-
-static int parse_standard_input(json_t **ret_apps, struct text_list *warnings, char *error) {
+static int read_standard_input(json_t **ret_apps, struct text_list *warnings,
+                               char error[SETTINGS_ERROR_MAX]) {
     char directory[PATH_MAX];
-    struct buffer text;
     int result;
 
-    buffer_init(&text);
-    result = read_standard_input(&text);
-    if (result == 0 && !getcwd(directory, sizeof directory))
-        result = uv_translate_sys_error(errno);
-    if (result < 0)
-        snprintf(error, SETTINGS_ERROR_MAX, "standard input cannot be read: %s",
-                 uv_strerror(result));
-    else
-        result = process_file_parse(buffer_length(&text) > 0 ? buffer_data(&text) : "",
-                                    buffer_length(&text), directory, ret_apps, warnings, error);
-    buffer_clear(&text);
+    if (getcwd(directory, sizeof directory))
+        return process_file_read(STDIN_FILENO, directory, ret_apps, warnings, error);
+    result = uv_translate_sys_error(errno);
+    snprintf(error, SETTINGS_ERROR_MAX, "the current directory cannot be used: %s",
+             uv_strerror(result));
     return result;
 }
 
@@ -198,7 +174,7 @@ int cli_apps_load(const struct cli_call *call, const char *file, json_t *apps) {
     char sentence[SETTINGS_ERROR_MAX] = "out of memory";
     json_t *loaded = NULL;
     int error = strcmp(file, STANDARD_INPUT) == 0
-                    ? parse_standard_input(&loaded, &warnings, sentence)
+                    ? read_standard_input(&loaded, &warnings, sentence)
                     : process_file_load(file, &loaded, &warnings, sentence);
 
     if (error == 0)

@@ -235,26 +235,25 @@ static int complain_of_file(const struct source *source, int result) {
     return complain(source, result, sentence);
 }
 
-static int read_file(const struct source *source, struct buffer *text) {
+static int read_text(const struct source *source, enum format format, int file, json_t **ret_top) {
+    struct buffer text;
+    int result;
+
+    buffer_init(&text);
+    result = read_all(file, &text);
+    result = result < 0 ? complain_of_file(source, result) : parse(source, format, &text, ret_top);
+    buffer_clear(&text);
+    return result;
+}
+
+static int load_text(const struct source *source, enum format format, json_t **ret_top) {
     int file = open(source->name, O_RDONLY | O_CLOEXEC);
     int result;
 
     if (file < 0)
         return complain_of_file(source, uv_translate_sys_error(errno));
-    result = read_all(file, text);
+    result = read_text(source, format, file, ret_top);
     close(file);
-    return result < 0 ? complain_of_file(source, result) : 0;
-}
-
-static int load_text(const struct source *source, enum format format, json_t **ret_top) {
-    struct buffer text;
-    int result;
-
-    buffer_init(&text);
-    result = read_file(source, &text);
-    if (result == 0)
-        result = parse(source, format, &text, ret_top);
-    buffer_clear(&text);
     return result;
 }
 
@@ -315,15 +314,15 @@ int process_file_load(const char *path, json_t **ret_apps, struct text_list *war
     return result;
 }
 
-int process_file_parse(const char *text, size_t length, const char *directory, json_t **ret_apps,
-                       struct text_list *warnings, char error[SETTINGS_ERROR_MAX]) {
+int process_file_read(int input, const char *directory, json_t **ret_apps,
+                      struct text_list *warnings, char error[SETTINGS_ERROR_MAX]) {
     struct source source = {
         .name = "standard input", .directory = directory, .warnings = warnings, .error = error};
-    char sentence[RELAXED_JSON_ERROR_MAX];
     json_t *top = NULL;
-    int result = relaxed_json_parse(text, length, &top, sentence);
+    int result = read_text(&source, FORMAT_JSON, input, &top);
 
-    result = result < 0 ? complain(&source, result, sentence) : read_top(&source, top, ret_apps);
+    if (result == 0)
+        result = read_top(&source, top, ret_apps);
     json_decref(top);
     return result;
 }

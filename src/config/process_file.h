@@ -10,7 +10,6 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stddef.h>
 
 #define PROCESS_FILE_SIZE_MAX (8 * 1024 * 1024)
 #define PROCESS_FILE_APPS_MAX 4096
@@ -27,10 +26,11 @@ bool process_file_is(const char *path);
 int process_file_load(const char *path, json_t **ret_apps, struct text_list *warnings,
                       char error[SETTINGS_ERROR_MAX]);
 
-/* The same for a text in relaxed JSON, as from standard input; `directory`, absolute, stands for
- * the file's. */
-int process_file_parse(const char *text, size_t length, const char *directory, json_t **ret_apps,
-                       struct text_list *warnings, char error[SETTINGS_ERROR_MAX]);
+/* The same for relaxed JSON from a descriptor, read to its end: standard input, which is what
+ * sentences call it. `directory`, absolute, stands for the file's. Without UV_ENOENT and UV_EACCES.
+ */
+int process_file_read(int input, const char *directory, json_t **ret_apps,
+                      struct text_list *warnings, char error[SETTINGS_ERROR_MAX]);
 
 /* Loads the file under --env `env_name` (may be NULL) and checks each app as a start would, but
  * starts nothing. `problems` gets a sentence for each app that cannot work, naming it, or the one

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 /* What jansson writes of it is the same again here. */
 static void check_again(const json_t *value) {
@@ -41,6 +43,25 @@ static void apply(json_t *app) {
     text_list_clear(&warnings);
 }
 
+/* A file without a name that has these bytes, at its beginning. */
+static int file_of(const uint8_t *bytes, size_t length) {
+    int file = memfd_create("input", MFD_CLOEXEC);
+
+    check(file >= 0);
+    check(write(file, bytes, length) == (ssize_t)length);
+    check(lseek(file, 0, SEEK_SET) == 0);
+    return file;
+}
+
+static int read_apps(const uint8_t *bytes, size_t length, json_t **ret_apps,
+                     struct text_list *warnings, char error[SETTINGS_ERROR_MAX]) {
+    int file = file_of(bytes, length);
+    int result = process_file_read(file, "/srv", ret_apps, warnings, error);
+
+    close(file);
+    return result;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length);
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
@@ -55,7 +76,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t length) {
     }
     check_again(value);
     json_decref(value);
-    if (process_file_parse((const char *)bytes, length, "/srv", &apps, &warnings, error) == 0)
+    if (read_apps(bytes, length, &apps, &warnings, error) == 0)
         for (size_t i = 0; i < json_array_size(apps); i++)
             apply(json_array_get(apps, i));
     else

@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -232,15 +233,34 @@ static void test_too_many_apps(void **state) {
     free(text);
 }
 
+/* The read end of a pipe that has this text. */
+static int input_of(const char *text) {
+    int ends[2];
+
+    assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
+    assert_int_equal(write(ends[1], text, strlen(text)), strlen(text));
+    close(ends[1]);
+    return ends[0];
+}
+
+static int read_input(const char *text, json_t **ret_apps) {
+    int input = input_of(text);
+    int result = process_file_read(input, "/d", ret_apps, NULL, error);
+
+    close(input);
+    return result;
+}
+
 static void test_standard_input(void **state) {
-    static const char text[] = "{script: 'a', cwd: 'b'}";
     json_t *apps = NULL;
 
     (void)state;
-    assert_int_equal(process_file_parse(text, strlen(text), "/d", &apps, NULL, error), 0);
+    assert_int_equal(read_input("{script: 'a', cwd: 'b'}", &apps), 0);
     check_apps(apps, "[{script: 'a', cwd: '/d/b'}]");
-    assert_int_equal(process_file_parse("[1", 2, "/d", &apps, NULL, error), UV_EINVAL);
+    assert_int_equal(read_input("[1", &apps), UV_EINVAL);
     assert_string_equal(error, "standard input: line 1, column 3: a comma or ] is missing here");
+    assert_int_equal(process_file_read(-1, "/d", &apps, NULL, error), UV_EBADF);
+    assert_string_equal(error, "standard input: it cannot be read: bad file descriptor");
 }
 
 /* ---- JavaScript ---- */
