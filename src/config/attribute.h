@@ -44,9 +44,4 @@ int attribute_resolve_paths(json_t *app, const char *directory);
 /* The first name of an attribute that is written so, or NULL; a constant. */
 const char *attribute_canonical_name(const char *name);
 
-/* Calls back for each attribute, with the values it takes in words: for documents and completion.
- */
-void attribute_each(void (*on_attribute)(void *owner, const char *name, const char *expects),
-                    void *owner);
-
 #endif

@@ -156,9 +156,3 @@ json_t *attribute_normalize(const json_t *app, struct text_list *warnings) {
     }
     return normalized;
 }
-
-void attribute_each(void (*on_attribute)(void *owner, const char *name, const char *expects),
-                    void *owner) {
-    for (const struct attribute *attribute = attribute_table; attribute->name; attribute++)
-        on_attribute(owner, attribute->name, attribute->expects);
-}

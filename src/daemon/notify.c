@@ -129,7 +129,7 @@ static int send_state(struct notify *notify, const char *state, const char *stat
 
     if (!status)
         return send_surely(notify, state);
-    snprintf(text, sizeof text, "%s%sSTATUS=", state, state[0] ? "\n" : "");
+    snprintf(text, sizeof text, "%s\nSTATUS=", state);
     start = strlen(text);
     snprintf(text + start, NOTIFY_STATUS_MAX, "%s", status);
     for (char *at = text + start; *at; at++)
@@ -154,10 +154,6 @@ int notify_reloading(struct notify *notify) {
 
 int notify_stopping(struct notify *notify, const char *status) {
     return send_state(notify, "STOPPING=1", status);
-}
-
-int notify_status(struct notify *notify, const char *status) {
-    return send_state(notify, "", status ? status : "");
 }
 
 static void on_handle_closed(uv_handle_t *handle) {

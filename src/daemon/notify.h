@@ -38,7 +38,6 @@ int notify_start(struct notify *notify, uv_loop_t *loop);
 int notify_ready(struct notify *notify, const char *status); /* with MAINPID */
 int notify_reloading(struct notify *notify);                 /* then notify_ready() once more */
 int notify_stopping(struct notify *notify, const char *status);
-int notify_status(struct notify *notify, const char *status);
 
 void notify_close(struct notify *notify, void (*on_closed)(void *owner), void *owner);
 

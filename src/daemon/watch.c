@@ -450,10 +450,6 @@ int watch_start(struct watch *watch, uv_loop_t *loop, const struct watch_options
     return 0;
 }
 
-size_t watch_count(const struct watch *watch) {
-    return watch->directories.count;
-}
-
 static void on_handle_closed(uv_handle_t *handle) {
     struct watch *watch = handle->data;
 

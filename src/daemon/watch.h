@@ -66,9 +66,6 @@ bool watch_ignores(const struct text_list *patterns, const char *relative, const
 int watch_start(struct watch *watch, uv_loop_t *loop, const struct watch_options *options,
                 char error[WATCH_ERROR_MAX]);
 
-/* How many directories are watched. */
-size_t watch_count(const struct watch *watch);
-
 void watch_close(struct watch *watch, void (*on_closed)(void *owner));
 
 #endif
