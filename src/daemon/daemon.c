@@ -331,6 +331,11 @@ static void on_survivors_ended(void *owner, size_t failed) {
 /* They serve whoever has connected until the apps serve again. */
 static void end_survivors(struct daemon *daemon) {
     struct survivors survivors;
+    struct survivors_end_options options = {.loop = &daemon->loop,
+                                            .home = daemon->home,
+                                            .survivors = &survivors,
+                                            .on_done = on_survivors_ended,
+                                            .owner = daemon};
 
     if (survivors_find(&survivors, daemon->home) < 0)
         return;
@@ -340,9 +345,7 @@ static void end_survivors(struct daemon *daemon) {
     }
     log_info("%zu processes of the daemon before this one are ended when the apps serve",
              survivors.count);
-    daemon->ending_survivors =
-        survivors_end_start(&daemon->survivors_end, &daemon->loop, daemon->home, &survivors,
-                            on_survivors_ended, daemon) == 0;
+    daemon->ending_survivors = survivors_end_start(&daemon->survivors_end, &options) == 0;
     survivors_clear(&survivors);
 }
 

@@ -44,18 +44,23 @@ struct survivors_end {
     size_t count;
     size_t failed;
     bool rest; /* the others, too */
-    /* All are gone, or cannot be ended: `failed` of them, because they may not be signalled or
-     * outlived SIGKILL by 5 s. Then close. */
     void (*on_done)(void *owner, size_t failed);
     void (*on_closed)(void *owner);
     void *owner;
 };
 
-/* Copies what it needs of the survivors. 0, or a UV_E* with nothing left open. on_done always comes
- * later, from the loop. */
-int survivors_end_start(struct survivors_end *end, uv_loop_t *loop, const char *home,
-                        const struct survivors *survivors,
-                        void (*on_done)(void *owner, size_t failed), void *owner);
+struct survivors_end_options {
+    uv_loop_t *loop;
+    const char *home;
+    const struct survivors *survivors;
+    /* All are gone, or cannot be ended: `failed` of them, because they may not be signalled or
+     * outlived SIGKILL by 5 s. Always later, from the loop. Then close. */
+    void (*on_done)(void *owner, size_t failed);
+    void *owner;
+};
+
+/* Copies what it needs of the home and the survivors. 0, or a UV_E* with nothing left open. */
+int survivors_end_start(struct survivors_end *end, const struct survivors_end_options *options);
 
 /* Nobody needs them any more. Harmless when it was called before. */
 void survivors_end_rest(struct survivors_end *end);

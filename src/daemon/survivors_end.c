@@ -268,21 +268,20 @@ static void take(struct survivors_end *end, const struct worker_note *note) {
         finish(end, one, one->process != UV_ESRCH);
 }
 
-int survivors_end_start(struct survivors_end *end, uv_loop_t *loop, const char *home,
-                        const struct survivors *survivors,
-                        void (*on_done)(void *owner, size_t failed), void *owner) {
+int survivors_end_start(struct survivors_end *end, const struct survivors_end_options *options) {
+    const struct survivors *survivors = options->survivors;
     char path[HOME_FILE_MAX];
 
     *end = (struct survivors_end){
         .ones = calloc(survivors->count + 1, sizeof *end->ones),
-        .on_done = on_done,
-        .owner = owner,
+        .on_done = options->on_done,
+        .owner = options->owner,
     };
     if (!end->ones)
         return UV_ENOMEM;
-    snprintf(path, sizeof path, "%s/%s", home, HOME_WORKERS);
+    snprintf(path, sizeof path, "%s/%s", options->home, HOME_WORKERS);
     end->notes = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    uv_timer_init(loop, &end->timer);
+    uv_timer_init(options->loop, &end->timer);
     end->timer.data = end;
     for (size_t i = 0; i < survivors->count; i++)
         take(end, &survivors->items[i]);

@@ -179,9 +179,16 @@ static pid_t start_worker(void (*run)(void), uint64_t kill_timeout_ms, bool tree
                                                   .treekill = treekill});
 }
 
+static int try_to_start(void) {
+    const struct survivors_end_options options = {
+        .loop = &loop, .home = home, .survivors = &survivors, .on_done = on_done, .owner = &ending};
+
+    return survivors_end_start(&ending, &options);
+}
+
 static void start_sparing(void) {
     assert_int_equal(survivors_find(&survivors, home), 0);
-    assert_int_equal(survivors_end_start(&ending, &loop, home, &survivors, on_done, &ending), 0);
+    assert_int_equal(try_to_start(), 0);
     assert_false(done); /* always later */
 }
 
@@ -298,7 +305,7 @@ static void test_a_stranger_of_that_number_is_left_alone(void **state) {
     (void)state;
     assert_int_equal(survivors_find(&survivors, home), 0);
     survivors.items[0].started--;
-    assert_int_equal(survivors_end_start(&ending, &loop, home, &survivors, on_done, &ending), 0);
+    assert_int_equal(try_to_start(), 0);
     survivors_end_rest(&ending);
     LOOP_UNTIL(done);
     assert_int_equal(failed, 0);
