@@ -66,9 +66,11 @@ static size_t feed(void *buffer, size_t size, void *data) {
         return 0;
     if (source->file)
         return fread(buffer, 1, size, source->file);
-    memcpy(buffer, source->text, length);
-    source->text += length;
-    source->left -= length;
+    if (length > 0) {
+        memcpy(buffer, source->text, length);
+        source->text += length;
+        source->left -= length;
+    }
     return length;
 }
 

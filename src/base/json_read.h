@@ -11,8 +11,8 @@
 #include <stddef.h>
 #include <stdio.h>
 
-/* As json_loadb(), from any thread; a new reference. NULL with the `error` (which may be NULL),
- * whose code is json_error_out_of_memory when memory was. */
+/* As json_loadb(), from any thread; a new reference. `text` may be NULL when `length` is 0. NULL
+ * with the `error` (which may be NULL), whose code is json_error_out_of_memory when memory was. */
 json_t *json_read(const char *text, size_t length, size_t flags, json_error_t *error);
 
 /* The same of a file from where it stands. */

@@ -203,6 +203,15 @@ int cli_act_finish(struct cli_client *client, int code) {
     return cli_show_list(client) != 0 ? 1 : code;
 }
 
+int cli_act_resurrect(struct cli_client *client) {
+    json_t *answer;
+    int code = cli_action_post(client, "/v1/resurrect", json_object(), &answer);
+
+    cli_action_show_done(client->call, json_object_get(answer, "processes"), answer);
+    json_decref(answer);
+    return cli_act_finish(client, code);
+}
+
 /* --- stop, delete, reset: processes alone --- */
 
 /* PM2 takes one target after the other, so that one that is unknown does not keep it from the

@@ -28,6 +28,9 @@ json_t *cli_act_changes(struct cli_client *client, const struct cli_targets *tar
  * exit code. */
 int cli_act_apps(struct cli_client *client, const json_t *apps, const char *known);
 
+/* POST /v1/resurrect: starts what was saved and is not there, and shows the list. The exit code. */
+int cli_act_resurrect(struct cli_client *client);
+
 /* The worse of an exit code and that of showing the list. */
 int cli_act_finish(struct cli_client *client, int code);
 

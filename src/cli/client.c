@@ -1,6 +1,7 @@
 #include "cli/client.h"
 
 #include "base/buffer.h"
+#include "base/json_read.h"
 #include "cli/daemon_start.h"
 #include "cli/message.h"
 #include "cli/query.h"
@@ -24,6 +25,8 @@ void cli_client_close(struct cli_client *client) {
     if (client->there)
         http_client_close(&client->http);
     client->there = false;
+    json_decref(client->about);
+    client->about = NULL;
 }
 
 static int greet(struct cli_client *client);
@@ -95,6 +98,8 @@ static int start(struct cli_client *client, bool here) {
     } else if (error < 0) {
         complain(client, error);
     }
+    if (error < 0)
+        cli_client_close(client);
     cli_daemon_unlock(lock);
     return error;
 }
@@ -212,7 +217,7 @@ static void take_result(struct exchange *exchange, const json_t *data) {
 
 static int on_event(void *owner, const char *event, const char *data, size_t length) {
     struct exchange *exchange = owner;
-    json_t *value = json_loadb(data, length, 0, NULL);
+    json_t *value = json_read(data, length, 0, NULL);
 
     if (!value)
         return UV_EPROTO;
@@ -255,14 +260,14 @@ static int exchange_run(struct cli_client *client, struct exchange *exchange) {
     free(body);
     if (error == 0 && !exchange->is_stream && buffer_length(&exchange->body) > 0)
         exchange->answer->body =
-            json_loadb(buffer_data(&exchange->body), buffer_length(&exchange->body), 0, NULL);
+            json_read(buffer_data(&exchange->body), buffer_length(&exchange->body), 0, NULL);
     if (error == 0 && !exchange->answer->body && exchange->is_stream)
         error = UV_ECONNRESET; /* it ended without a result */
     return error;
 }
 
-static void compare_versions(const struct cli_client *client, const json_t *about) {
-    const char *version = draw_member_text(about, "version", BATON_VERSION);
+static void compare_versions(const struct cli_client *client) {
+    const char *version = draw_member_text(client->about, "version", BATON_VERSION);
 
     if (strcmp(version, BATON_VERSION) != 0 && strcmp(client->call->command->name, "update") != 0)
         cli_warn(client->call,
@@ -280,10 +285,12 @@ static int greet(struct cli_client *client) {
 
     buffer_init(&exchange.body);
     error = exchange_run(client, &exchange);
-    if (error == 0)
-        compare_versions(client, answer.body);
     buffer_clear(&exchange.body);
+    if (answer.status == 200)
+        client->about = json_incref(answer.body);
     cli_answer_clear(&answer);
+    if (error == 0)
+        compare_versions(client);
     return error == UV_EPIPE ? UV_ECONNRESET : error;
 }
 
@@ -446,7 +453,7 @@ static int refused(const struct cli_call *call, const struct following *followin
     struct cli_answer answer = {.status = following->status};
 
     answer.body =
-        json_loadb(buffer_data(&following->refusal), buffer_length(&following->refusal), 0, NULL);
+        json_read(buffer_data(&following->refusal), buffer_length(&following->refusal), 0, NULL);
     cli_answer_check(call, &answer);
     cli_answer_clear(&answer);
     return following->status == 404 ? UV_ENOENT : UV_EINVAL;

@@ -30,8 +30,9 @@ enum cli_client_start {
 struct cli_client {
     const struct cli_call *call;
     struct http_client http;
-    bool there; /* somebody answers */
-    bool here;  /* the daemon is this command's parent, in the same terminal */
+    bool there;    /* somebody answers */
+    json_t *about; /* what it says of itself, GET /v1; NULL: nobody is there, or it ends just now */
+    bool here;     /* the daemon is this command's parent, in the same terminal */
     char home[PATH_MAX];
     char socket[PATH_MAX];
 };

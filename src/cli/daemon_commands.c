@@ -12,35 +12,24 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-static int get_daemon(struct cli_client *client, struct cli_answer *answer) {
-    const struct cli_request request = {.method = "GET", .target = "/v1"};
-
-    if (cli_client_ask(client, &request, answer) < 0)
-        return 1;
-    return cli_answer_check(client->call, answer);
-}
-
 /* PM2's `ping` starts a daemon that is not there; ours asks whether it is. */
 static int run_ping(struct cli_call *call) {
     bool pm2 = call->context->dialect->pm2;
-    struct cli_answer answer = {.status = 0};
     struct cli_client client;
-    int code;
+    int code = 0;
 
     if (cli_client_open(&client, call, pm2 ? CLI_CLIENT_START : CLI_CLIENT_IF_RUNNING) < 0)
         return 1;
-    if (!client.there) {
+    if (!client.there)
         code = cli_fail(call, "no daemon answers at %s", client.socket);
-    } else {
-        code = get_daemon(&client, &answer);
-        if (code == 0 && pm2)
-            puts("{ msg: 'pong' }");
-        else if (code == 0)
-            cli_say(call, "pong from %lld, version %s",
-                    (long long)draw_member_number(answer.body, "pid", 0),
-                    draw_member_text(answer.body, "version", "?"));
-        cli_answer_clear(&answer);
-    }
+    else if (!client.about)
+        code = cli_fail(call, "the daemon at %s is about to end", client.socket);
+    else if (pm2)
+        puts("{ msg: 'pong' }");
+    else
+        cli_say(call, "pong from %lld, version %s",
+                (long long)draw_member_number(client.about, "pid", 0),
+                draw_member_text(client.about, "version", "?"));
     cli_client_close(&client);
     return code;
 }
@@ -69,7 +58,6 @@ static int run_kill(struct cli_call *call) {
 /* Saves, ends the daemon that runs, starts this version of it, and has it start what was saved. */
 static int run_update(struct cli_call *call) {
     struct cli_client client;
-    json_t *answer;
     int code = 0;
 
     if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
@@ -82,10 +70,7 @@ static int run_update(struct cli_call *call) {
     }
     if (code != 0 || cli_client_open(&client, call, CLI_CLIENT_START) < 0)
         return 1;
-    code = cli_action_post(&client, "/v1/resurrect", json_object(), &answer);
-    cli_action_show_done(call, json_object_get(answer, "processes"), answer);
-    json_decref(answer);
-    code = cli_act_finish(&client, code);
+    code = cli_act_resurrect(&client);
     cli_client_close(&client);
     return code;
 }
@@ -116,10 +101,9 @@ static void print_user(void) {
 
 /* What somebody who is to help wants to know; nothing of environments. */
 static int run_report(struct cli_call *call) {
-    struct cli_answer answer = {.status = 0};
     struct cli_client client;
     struct utsname machine;
-    int code = 0;
+    int code;
 
     if (cli_client_open(&client, call, CLI_CLIENT_IF_RUNNING) < 0)
         return 1;
@@ -130,17 +114,14 @@ static int run_report(struct cli_call *call) {
            sysconf(_SC_NPROCESSORS_ONLN));
     print_user();
     printf("home      %s\n", client.home);
-    if (!client.there) {
-        puts("daemon    none");
-    } else if ((code = get_daemon(&client, &answer)) == 0) {
+    if (client.about)
         printf("daemon    %lld, version %s, up for %lld s\n",
-               (long long)draw_member_number(answer.body, "pid", 0),
-               draw_member_text(answer.body, "version", "?"),
-               (long long)draw_member_number(answer.body, "uptime_ms", 0) / 1000);
-    }
-    cli_answer_clear(&answer);
-    if (code == 0)
-        code = cli_show_list(&client);
+               (long long)draw_member_number(client.about, "pid", 0),
+               draw_member_text(client.about, "version", "?"),
+               (long long)draw_member_number(client.about, "uptime_ms", 0) / 1000);
+    else
+        puts(client.there ? "daemon    about to end" : "daemon    none");
+    code = cli_show_list(&client);
     cli_client_close(&client);
     return code;
 }

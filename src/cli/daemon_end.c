@@ -13,15 +13,9 @@
 
 /* A descriptor of the daemon's process, which is readable once it has ended; -1 when that is not to
  * be had. */
-static int open_process(struct cli_client *client) {
-    struct cli_answer answer;
-    int64_t pid = 0;
+static int open_process(const struct cli_client *client) {
+    int64_t pid = draw_member_number(client->about, "pid", 0);
 
-    if (cli_client_ask(client, &(struct cli_request){.method = "GET", .target = "/v1"}, &answer) <
-        0)
-        return -1;
-    pid = draw_member_number(answer.body, "pid", 0);
-    cli_answer_clear(&answer);
     return pid > 0 ? (int)syscall(SYS_pidfd_open, (pid_t)pid, 0) : -1;
 }
 

@@ -1,5 +1,7 @@
 #include "cli/log_lines.h"
 
+#include "base/json_read.h"
+
 #include "cli/show.h"
 
 #include <string.h>
@@ -21,7 +23,7 @@ void cli_log_lines_init(struct cli_log_lines *lines, const struct cli_call *call
 
 int cli_log_lines_on_event(void *owner, const char *event, const char *data, size_t length) {
     struct cli_log_lines *lines = owner;
-    json_t *value = json_loadb(data, length, 0, NULL);
+    json_t *value = json_read(data, length, 0, NULL);
     struct buffer out;
     int drawn = 0;
 

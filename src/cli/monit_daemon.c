@@ -7,6 +7,7 @@
 #include "cli/monit_daemon.h"
 
 #include "base/clock.h"
+#include "base/json_read.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -87,7 +88,7 @@ static void say_result(struct monit_daemon *daemon, int status, const json_t *bo
 
 static int on_action_event(void *owner, const char *event, const char *data, size_t length) {
     struct monit_connection *connection = owner;
-    json_t *value = json_loadb(data, length, 0, NULL);
+    json_t *value = json_read(data, length, 0, NULL);
 
     if (strcmp(event, "progress") == 0)
         say_progress(connection->daemon, value);
@@ -100,7 +101,7 @@ static int on_action_event(void *owner, const char *event, const char *data, siz
 
 static int on_stream_event(void *owner, const char *event, const char *data, size_t length) {
     struct monit_connection *connection = owner;
-    json_t *value = json_loadb(data, length, 0, NULL);
+    json_t *value = json_read(data, length, 0, NULL);
     int result = monit_view_event(connection->daemon->view, event, value);
 
     json_decref(value);
@@ -201,8 +202,8 @@ int monit_daemon_act(struct monit_daemon *daemon, struct monit_action *action) {
 /* --- answers --- */
 
 static json_t *take_body(struct monit_connection *connection) {
-    json_t *value = json_loadb(buffer_data(&connection->body) ? buffer_data(&connection->body) : "",
-                               buffer_length(&connection->body), 0, NULL);
+    json_t *value = json_read(buffer_data(&connection->body) ? buffer_data(&connection->body) : "",
+                              buffer_length(&connection->body), 0, NULL);
 
     buffer_clear(&connection->body);
     return value;

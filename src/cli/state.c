@@ -57,16 +57,12 @@ static int run_save(struct cli_call *call) {
 
 static int run_resurrect(struct cli_call *call) {
     struct cli_client client;
-    json_t *answer;
     int code;
 
     if (cli_client_open(&client, call, CLI_CLIENT_START) < 0)
         return 1;
     cli_say(call, "Resurrecting");
-    code = cli_action_post(&client, "/v1/resurrect", json_object(), &answer);
-    cli_action_show_done(call, json_object_get(answer, "processes"), answer);
-    json_decref(answer);
-    code = cli_act_finish(&client, code);
+    code = cli_act_resurrect(&client);
     cli_client_close(&client);
     return code;
 }
