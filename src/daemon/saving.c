@@ -16,7 +16,7 @@ struct dump_request {
 /* --- the list --- */
 
 static void settle(struct saving *saving, int result) {
-    if (uv_is_active((uv_handle_t *)&saving->timer) || saving->state.waiting)
+    if (uv_is_active((uv_handle_t *)&saving->timer) || saving->state.waiting.text)
         return; /* something has changed meanwhile */
     saving->pending = false;
     saving->options.settled(saving->options.owner, result);
@@ -89,7 +89,7 @@ static void answer_dump(struct saving *saving, struct dump_request *request, int
 static void on_dump_saved(void *owner, int result) {
     struct saving *saving = owner;
 
-    if (saving->dump.waiting)
+    if (saving->dump.waiting.text)
         return;
     LIST_EACH(node, following, &saving->requests)
         answer_dump(saving, LIST_ENTRY(node, struct dump_request, node), result);

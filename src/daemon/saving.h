@@ -12,7 +12,7 @@
 
 #include "base/list.h"
 #include "daemon/control.h"
-#include "daemon/state_file.h"
+#include "daemon/state_saver.h"
 
 #include <jansson.h>
 #include <stdbool.h>

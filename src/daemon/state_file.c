@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include <uv.h>
 
 #define SUFFIX_NEW    ".new"
 #define SUFFIX_COPY   ".bak"
@@ -206,34 +207,32 @@ static struct state_file_known know(const char *path, bool empty) {
                                      .modified = status.st_mtim};
 }
 
-static int write_text(const char *path, const char *text, bool empty, bool force,
-                      struct state_file_known *known) {
+int state_file_write(const char *path, const struct state_file_content *content,
+                     struct state_file_known *known) {
     struct previous previous = {.keep = SUFFIX_COPY, .empty = known->empty};
     int result;
 
     if (!is_known(known, path))
         previous = look_at_previous(path);
-    if (empty && !previous.empty && !force)
+    if (content->empty && !previous.empty && !content->force)
         return UV_ENOTEMPTY;
-    result = replace(path, text, previous.keep);
-    *known = result == 0 ? know(path, empty) : (struct state_file_known){.whole = false};
+    result = replace(path, content->text, previous.keep);
+    *known = result == 0 ? know(path, content->empty) : (struct state_file_known){.whole = false};
     return result;
 }
 
-static char *print(const json_t *value) {
-    return json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
+int state_file_print(struct state_file_content *content, const json_t *value, bool force) {
+    *content = (struct state_file_content){
+        .text = json_dumps(value, JSON_INDENT(2) | JSON_ENCODE_ANY),
+        .empty = is_empty(value),
+        .force = force,
+    };
+    return content->text ? 0 : UV_ENOMEM;
 }
 
-int state_file_write(const char *path, const json_t *value, bool force) {
-    struct state_file_known known = {.whole = false};
-    char *text = print(value);
-    int result;
-
-    if (!text)
-        return UV_ENOMEM;
-    result = write_text(path, text, is_empty(value), force, &known);
-    free(text);
-    return result;
+void state_file_content_clear(struct state_file_content *content) {
+    free(content->text);
+    *content = (struct state_file_content){.text = NULL};
 }
 
 static void say(char error[STATE_FILE_ERROR_MAX], const char *path, const char *what,
@@ -279,6 +278,10 @@ int state_file_read(const char *path, json_t **ret_value, enum state_file_source
     return result == UV_ENOENT ? copy_result : result;
 }
 
+int state_file_put_aside(const char *path) {
+    return keep_as(path, SUFFIX_BROKEN);
+}
+
 int state_file_remove(const char *path) {
     static const char *const suffixes[] = {SUFFIX_NEXT, SUFFIX_NEW, SUFFIX_COPY, ""};
     char name[PATH_ROOM];
@@ -292,83 +295,4 @@ int state_file_remove(const char *path) {
             return last_error();
     }
     return 0;
-}
-
-/* --- in the background --- */
-
-static void on_work(uv_work_t *work) {
-    struct state_saver *saver = work->data;
-
-    saver->result = write_text(saver->path, saver->writing, saver->writing_empty,
-                               saver->writing_force, &saver->known);
-}
-
-static void finish_closing(struct state_saver *saver) {
-    free(saver->path);
-    saver->path = NULL;
-    if (saver->on_closed)
-        saver->on_closed(saver->owner);
-}
-
-static void write_next(struct state_saver *saver);
-
-static void on_worked(uv_work_t *work, int status) {
-    struct state_saver *saver = work->data;
-    int result = status < 0 ? status : saver->result;
-
-    free(saver->writing);
-    saver->writing = NULL;
-    saver->on_saved(saver->owner, result);
-    if (saver->waiting) {
-        write_next(saver);
-        return;
-    }
-    saver->busy = false;
-    if (saver->closing)
-        finish_closing(saver);
-}
-
-static void write_next(struct state_saver *saver) {
-    saver->writing = saver->waiting;
-    saver->writing_empty = saver->waiting_empty;
-    saver->writing_force = saver->waiting_force;
-    saver->waiting = NULL;
-    saver->busy = true;
-    saver->work.data = saver;
-    (void)uv_queue_work(saver->loop, &saver->work, on_work, on_worked); /* fails without on_work */
-}
-
-int state_saver_start(struct state_saver *saver, uv_loop_t *loop, const char *path,
-                      void (*on_saved)(void *owner, int result), void *owner) {
-    *saver = (struct state_saver){
-        .loop = loop, .path = strdup(path), .on_saved = on_saved, .owner = owner};
-    return saver->path ? 0 : UV_ENOMEM;
-}
-
-int state_saver_save(struct state_saver *saver, const json_t *value, bool force) {
-    char *text = print(value);
-
-    if (!text)
-        return UV_ENOMEM;
-    saver->waiting_force = force || (saver->waiting && saver->waiting_force);
-    free(saver->waiting);
-    saver->waiting = text;
-    saver->waiting_empty = is_empty(value);
-    if (!saver->busy)
-        write_next(saver);
-    return 0;
-}
-
-static void on_idle_closed(uv_handle_t *handle) {
-    finish_closing(handle->data);
-}
-
-void state_saver_close(struct state_saver *saver, void (*on_closed)(void *owner)) {
-    saver->closing = true;
-    saver->on_closed = on_closed;
-    if (saver->busy)
-        return;
-    uv_timer_init(saver->loop, &saver->idle); /* so that the callback comes later */
-    saver->idle.data = saver;
-    uv_close((uv_handle_t *)&saver->idle, on_idle_closed);
 }

@@ -1,4 +1,4 @@
-#include "daemon/state_file.h"
+#include "daemon/state_saver.h"
 
 #include "component/loop.h"
 

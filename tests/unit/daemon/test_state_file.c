@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <uv.h>
 
 static char folder[] = "/tmp/baton-state-XXXXXX";
 static char path[64];
@@ -117,9 +118,21 @@ static json_t *list_of(const char *name) {
     return json_pack("[{s:s, s:s#}]", "name", name, "filler", filler, (int)sizeof filler);
 }
 
+/* Without knowledge of the file, as a daemon writes for the first time. */
+static int write_value(const json_t *value, bool force) {
+    struct state_file_known known = {.whole = false};
+    struct state_file_content content;
+    int result;
+
+    assert_int_equal(state_file_print(&content, value, force), 0);
+    result = state_file_write(path, &content, &known);
+    state_file_content_clear(&content);
+    return result;
+}
+
 static int save(const char *name) {
     json_t *list = list_of(name);
-    int result = state_file_write(path, list, false);
+    int result = write_value(list, false);
 
     json_decref(list);
     return result;
@@ -127,7 +140,7 @@ static int save(const char *name) {
 
 static int save_text(const char *text, bool force) {
     json_t *value = json_loads(text, 0, NULL);
-    int result = state_file_write(path, value, force);
+    int result = write_value(value, force);
 
     json_decref(value);
     return result;
