@@ -276,6 +276,14 @@ static void compare_versions(const struct cli_client *client) {
                  version, client->call->context->dialect->name);
 }
 
+/* An empty list that was not empty needs a word. */
+static void tell_of_loss(const struct cli_client *client) {
+    const char *why = draw_member_text(client->about, "lost", NULL);
+
+    if (why)
+        cli_warn(client->call, "what ran before is not known: %s", why);
+}
+
 /* The first words: whether it is there at all, and of our version. */
 static int greet(struct cli_client *client) {
     const struct cli_request request = {.method = "GET", .target = "/v1"};
@@ -291,6 +299,8 @@ static int greet(struct cli_client *client) {
     cli_answer_clear(&answer);
     if (error == 0)
         compare_versions(client);
+    if (error == 0)
+        tell_of_loss(client);
     return error == UV_EPIPE ? UV_ECONNRESET : error;
 }
 

@@ -170,19 +170,14 @@ static void on_patience_over(uv_timer_t *timer) {
 
 /* What ran when a daemon before us ended without being told to by a person. */
 static void restore(struct daemon *daemon, const char *name) {
-    char error[STATE_FILE_ERROR_MAX] = "";
     char path[HOME_FILE_MAX];
-    enum state_file_source source;
-    json_t *saved = NULL;
     struct operation *operation;
+    json_t *saved;
     size_t added;
 
     if (home_file(daemon->home, name, path, sizeof path) < 0)
         return;
-    if (state_file_read(path, &saved, &source, error) < 0)
-        log_error("%s", error);
-    else if (error[0])
-        log_warning("%s; the copy that was saved before it is used", error);
+    saved = daemon_read_list(daemon, path);
     operation = json_array_size(saved) > 0 ? fleet_operation(&daemon->fleet, NULL) : NULL;
     if (operation) {
         daemon->restoring++;

@@ -1,6 +1,6 @@
 /* What the files of the daemon share: daemon.c has its life, routes.c what it reads out, actions.c
- * what it is told to do with what it has, new_apps.c what else it is to run, dump.c what people
- * save, followers.c who listens to events. For them alone. */
+ * what it is told to do with what it has, new_apps.c what else it is to run, dump.c the
+ * lists of apps in files, followers.c who listens to events. For them alone. */
 #ifndef BATON_DAEMON_DAEMON_INTERNAL_H
 #define BATON_DAEMON_DAEMON_INTERNAL_H
 
@@ -23,7 +23,8 @@
 #include <limits.h>
 #include <uv.h>
 
-#define DAEMON_SIGNALS 4
+#define DAEMON_SIGNALS  4
+#define DAEMON_LOST_MAX (STATE_FILE_ERROR_MAX + 64)
 
 struct daemon {
     const struct daemon_options *options;
@@ -55,7 +56,8 @@ struct daemon {
     bool fleet_closed;  /* every app has ended */
     unsigned restoring; /* what ran before and does not serve yet: operations, and their start */
     bool ending;
-    bool forgets; /* a person ended it: what ran is not started again by itself */
+    char lost[DAEMON_LOST_MAX]; /* why nobody knows what ran before; "": it is known */
+    bool forgets;               /* a person ended it: what ran is not started again by itself */
     uint64_t started_ms;
     struct control_answer *kill_answer; /* of whoever told us to end */
 };
@@ -96,6 +98,10 @@ void daemon_on_kill(void *owner, struct control_request *request);
 void daemon_on_apps(void *owner, struct control_request *request);
 
 /* --- dump.c --- */
+
+/* The list of the file, a new reference; NULL: there is nothing. That it cannot be read is logged,
+ * and clients are told as long as there is no app; the file is kept as PATH.broken. */
+json_t *daemon_read_list(struct daemon *daemon, const char *path);
 
 void daemon_on_save(void *owner, struct control_request *request);
 void daemon_on_resurrect(void *owner, struct control_request *request);

@@ -1,6 +1,31 @@
-/* The list of apps that a person saves, resurrects and clears. */
+/* The lists of apps in files: the one that a daemon begins with, and the one that a person saves,
+ * resurrects and clears. */
+#include "base/log.h"
 #include "daemon/daemon_internal.h"
 #include "daemon/home.h"
+
+#include <stdio.h>
+
+/* Whoever starts the first app has seen that there was none. */
+static void tell_of_loss(struct daemon *daemon, const char *path, const char *why) {
+    bool kept = state_file_put_aside(path) == 0;
+
+    snprintf(daemon->lost, sizeof daemon->lost, "%s%s", why,
+             kept ? "; it is kept with .broken behind its name" : "");
+    log_error("what ran before is not known: %s", daemon->lost);
+}
+
+json_t *daemon_read_list(struct daemon *daemon, const char *path) {
+    char error[STATE_FILE_ERROR_MAX];
+    enum state_file_source source;
+    json_t *list = NULL;
+
+    if (state_file_read(path, &list, &source, error) < 0)
+        tell_of_loss(daemon, path, error);
+    else if (error[0])
+        log_warning("%s; the copy that was saved before it is used", error);
+    return list;
+}
 
 void daemon_on_save(void *owner, struct control_request *request) {
     struct daemon *daemon = owner;

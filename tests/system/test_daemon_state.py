@@ -175,6 +175,27 @@ def test_a_state_that_cannot_be_read_is_not_overwritten(home):
     home.wait_status("a", "online")
 
 
+def test_a_list_that_is_lost_is_kept_aside_and_told(home):
+    """An empty list alone would look as if nothing had ever run."""
+    home.write("idle.js", "require('net').createServer().listen(0)")
+    home.start("idle.js", "-n", "a")
+    kill_daemon(home)
+    for path in home.path.glob("state.json*"):
+        path.write_text("{ broken")
+    told = "[baton] what ran before is not known: "
+    first = home.cli("list").ok()
+    assert told in first.err and "state.json is broken in line 1" in first.err, str(first)
+    assert told in home.cli("list").ok().err
+    assert "state.json is broken in line 1" in home.daemon_log()
+    home.start("idle.js", "-n", "b")
+    assert told not in home.cli("list").ok().err
+    kept = state_file(home).with_suffix(".json.broken")
+    assert kept.read_text() == "{ broken"
+    kill_daemon(home)
+    assert [one.name for one in home.jlist()] == ["b"]
+    assert kept.read_text() == "{ broken"
+
+
 def test_save_does_not_replace_a_dump_by_nothing(home):
     home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "a")
