@@ -2,6 +2,7 @@
 
 #include "base/text.h"
 #include "config/executable.h"
+#include "config/process_file.h"
 #include "config/program.h"
 
 #include <errno.h>
@@ -71,6 +72,8 @@ static const char *other_meaning(const char *name) {
         return "a process file from standard input";
     if (length > 2 && name[0] == '/' && name[length - 1] == '/')
         return "an expression over names";
+    if (process_file_is(name))
+        return "a process file";
     return NULL;
 }
 

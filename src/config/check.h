@@ -13,7 +13,8 @@ void settings_name_of_script(const char *script, char name[SETTINGS_NAME_MAX]);
  * program that does jobs listens nowhere. Before settings_check(). */
 void settings_supervise_by_default(struct settings *settings);
 
-/* Whether targets can mean the app by its name: not by `all`, `-` or /…/. A mere number is taken,
+/* Whether targets can mean the app by its name: not by `all`, `-`, /…/ or the name
+ * of a process file. A mere number is taken,
  * with a warning (`warnings` may be NULL), for as a target an id goes before a name. For apps of
  * the daemon, after settings_check(). 0, or UV_EINVAL or UV_ENOMEM with a sentence. */
 int settings_check_name(const struct settings *settings, struct text_list *warnings,
