@@ -160,8 +160,8 @@ static bool is_down(const json_t *process) {
     return strcmp(status, "stopped") == 0 || strcmp(status, "errored") == 0;
 }
 
-/* How many processes of this name there are that have not failed to start. */
-static size_t count_launched(const json_t *processes, const char *name) {
+/* How many processes of this name there are that run, or are to. */
+static size_t count_up(const json_t *processes, const char *name) {
     const json_t *process;
     size_t count = 0;
     size_t index;
@@ -172,7 +172,9 @@ static size_t count_launched(const json_t *processes, const char *name) {
     return count;
 }
 
-static void show_launched(const struct cli_call *call, const json_t *apps, const json_t *answer) {
+/* What came of each of the apps; `done` is said of those that ran `before`. */
+static void show_apps(const struct cli_call *call, const json_t *apps, const json_t *before,
+                      const json_t *after, const char *done) {
     char name[CLI_APP_NAME_MAX];
     const json_t *app;
     size_t index;
@@ -181,20 +183,27 @@ static void show_launched(const struct cli_call *call, const json_t *apps, const
         size_t count;
 
         cli_app_name(app, name);
-        count = count_launched(json_object_get(answer, "processes"), name);
+        count = count_up(after, name);
         if (count > 0)
-            cli_say(call, "App [%s] launched (%zu instance%s)", name, count, count > 1 ? "s" : "");
+            cli_say(call, "App [%s] %s (%zu instance%s)", name,
+                    count_up(before, name) > 0 ? done : "launched", count, count > 1 ? "s" : "");
     }
 }
 
 int cli_act_apps(struct cli_client *client, const json_t *apps, const char *known) {
+    json_t *before;
     json_t *answer;
-    int code = cli_action_post(client, "/v1/apps",
-                               json_pack("{s:O, s:s, s:i}", "apps", apps, "known", known,
-                                         "parallel", (int)client->call->flags.parallel),
-                               &answer);
+    int code;
 
-    show_launched(client->call, apps, answer);
+    if (cli_client_table(client, &before) < 0)
+        return 1;
+    code = cli_action_post(client, "/v1/apps",
+                           json_pack("{s:O, s:s, s:i}", "apps", apps, "known", known, "parallel",
+                                     (int)client->call->flags.parallel),
+                           &answer);
+    show_apps(client->call, apps, before, json_object_get(answer, "processes"),
+              strcmp(known, "reload") == 0 ? "reloaded" : "restarted");
+    json_decref(before);
     json_decref(answer);
     return code;
 }
@@ -239,7 +248,7 @@ static int run_on_known(struct cli_call *call, const struct cli_act *act, json_t
     struct cli_client client;
     int code = 1;
 
-    if (cli_targets_read(&targets, call) < 0 ||
+    if (cli_targets_read(&targets, call, false) < 0 ||
         cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
         goto done;
     if (cli_targets_name_apps(&targets, &client) == 0 &&
@@ -314,7 +323,7 @@ static int run_on_both(struct cli_call *call, const struct cli_act *act, const c
     struct cli_client client;
     int code = 1;
 
-    if (cli_targets_read(&targets, call) < 0 ||
+    if (cli_targets_read(&targets, call, true) < 0 ||
         cli_client_open(&client, call,
                         json_array_size(targets.apps) > 0 ? CLI_CLIENT_START
                                                           : CLI_CLIENT_IF_THERE) < 0)

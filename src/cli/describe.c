@@ -18,7 +18,7 @@ extern char **environ;
 static int get_known(struct cli_call *call, json_t **ret_processes) {
     struct cli_targets targets;
     struct cli_client client;
-    int error = cli_targets_read(&targets, call);
+    int error = cli_targets_read(&targets, call, false);
 
     if (error == 0)
         error = cli_client_open(&client, call, CLI_CLIENT_IF_THERE);

@@ -11,11 +11,25 @@
 #include <string.h>
 #include <uv.h>
 
-static int read_word(struct cli_targets *targets, const struct cli_call *call, const char *word) {
+static int read_file(struct cli_targets *targets, const struct cli_call *call, const char *file,
+                     bool starts) {
+    json_t *apps = json_array();
+    int error = apps ? cli_apps_load(call, file, apps) : UV_ENOMEM;
+
+    if (error == 0 && starts)
+        error = cli_apps_check(call, file, apps);
+    if (error == 0 && json_array_extend(targets->apps, apps) < 0)
+        error = UV_ENOMEM;
+    json_decref(apps);
+    return error;
+}
+
+static int read_word(struct cli_targets *targets, const struct cli_call *call, const char *word,
+                     bool starts) {
     json_t *name;
 
     if (strcmp(word, "-") == 0 || process_file_is(word))
-        return cli_apps_load(call, word, targets->apps);
+        return read_file(targets, call, word, starts);
     name = json_string(word);
     if (name)
         return json_array_append_new(targets->names, name) < 0 ? UV_ENOMEM : 0;
@@ -23,7 +37,7 @@ static int read_word(struct cli_targets *targets, const struct cli_call *call, c
     return UV_EINVAL;
 }
 
-int cli_targets_read(struct cli_targets *targets, const struct cli_call *call) {
+int cli_targets_read(struct cli_targets *targets, const struct cli_call *call, bool starts) {
     int error = 0;
 
     *targets = (struct cli_targets){.names = json_array(), .apps = json_array()};
@@ -37,7 +51,7 @@ int cli_targets_read(struct cli_targets *targets, const struct cli_call *call) {
         return UV_EINVAL;
     }
     for (int i = 0; i < call->words.count && error == 0; i++)
-        error = read_word(targets, call, call->words.words[i]);
+        error = read_word(targets, call, call->words.words[i], starts);
     return error;
 }
 
@@ -205,7 +219,7 @@ int cli_targets_processes(const struct cli_targets *targets, struct cli_client *
         cli_fail(client->call, "Process or Namespace %s not found", words);
     else if (error == UV_ENOENT) {
         find_unknown(targets, client, words, sizeof words);
-        cli_fail(client->call, "there is no app or process '%s'", words);
+        cli_fail(client->call, "there is no app, namespace or process '%s'", words);
     }
     return error;
 }

@@ -9,9 +9,10 @@ struct cli_targets {
     json_t *apps;  /* descriptions */
 };
 
-/* Sorts the words. `targets` is to be cleared in any case. 0, or a UV_E* after one sentence;
- * UV_EINVAL when there is no word. */
-int cli_targets_read(struct cli_targets *targets, const struct cli_call *call);
+/* Sorts the words. With `starts` the apps of files may be started, so they are checked. `targets`
+ * is to be cleared in any case. 0, or a UV_E* after one sentence; UV_EINVAL when there is no word.
+ */
+int cli_targets_read(struct cli_targets *targets, const struct cli_call *call, bool starts);
 void cli_targets_clear(struct cli_targets *targets);
 
 /* Puts the apps' names in the place of the apps, for actions on what is there; names of apps that

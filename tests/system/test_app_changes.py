@@ -217,6 +217,33 @@ def test_an_app_is_supervised_only_unless_a_cluster_is_asked_for(home):
         "policy": "cluster_mode"}
 
 
+def test_what_ran_already_is_not_called_launched(home):
+    home.write("idle.sh", "exec sleep 1000\n")
+    home.write("apps.json", """{"apps": [{"name": "one", "script": "idle.sh"},
+                                         {"name": "two", "script": "idle.sh"}]}""")
+    home.cli("start", "apps.json", "--only", "one").ok()
+    done = home.cli("start", "apps.json").ok()
+    assert "App [one] restarted (1 instance)" in done.out
+    assert "App [two] launched (1 instance)" in done.out
+    assert "App [one] reloaded (1 instance)" in home.cli("startOrReload", "apps.json").ok().out
+    home.cli("stop", "one").ok()
+    assert "App [one] launched (1 instance)" in home.cli("start", "apps.json").ok().out
+
+
+def test_the_file_is_named_whose_app_cannot_work(home):
+    home.write("idle.sh", "exec sleep 1000\n")
+    home.write("good.json", '{"name": "one", "script": "idle.sh"}')
+    home.write("bad.json", '{"name": "two", "script": "missing.sh"}')
+    home.cli("start", "good.json").ok()
+    for command in ("start", "restart", "reload", "startOrReload"):
+        words = ["bad.json"] if command == "start" else ["good.json", "bad.json"]
+        said = home.cli(command, *words).failed().err
+        assert "bad.json: app 'two': " in said, said
+    assert home.process("one").restarts == 0
+    (home.work / "idle.sh").unlink()
+    home.cli("stop", "good.json").ok()  # which needs no script
+
+
 def test_what_did_not_start_is_not_called_launched(home):
     home.write("idle.sh", "exec sleep 1000\n")
     home.write("apps.json", """{"apps": [

@@ -228,7 +228,7 @@ def test_completion_of_names_and_none_is_expanded(app):
 
 def test_what_is_unknown_is_named(app):
     result = app.cli("stop", "a", "nope", "none").failed()
-    assert result.err.strip() == "[baton] there is no app or process 'nope'"
+    assert result.err.strip() == "[baton] there is no app, namespace or process 'nope'"
     assert {one.status for one in app.jlist()} == {"online"}
 
 
