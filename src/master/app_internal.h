@@ -1,6 +1,7 @@
-/* What the files of an app call of each other: app.c has its life, app_slot.c its slots and their
- * workers, app_listeners.c its listeners, app_bypass.c finds workers that go past it, app_reload.c
- * exchanges its workers, app_end.c has its end. For them alone. */
+/* What the files of an app call of each other: app.c has its life, app_slots.c the table of its
+ * slots, app_slot.c a slot and its workers, app_listeners.c its listeners, app_bypass.c finds
+ * workers that go past it, app_reload.c exchanges its workers, app_end.c has its end. For them
+ * alone. */
 #ifndef BATON_MASTER_APP_INTERNAL_H
 #define BATON_MASTER_APP_INTERNAL_H
 
@@ -12,6 +13,13 @@
 void app_note(struct slot *slot);
 
 bool app_is_wanted(const struct app *app); /* some slot is */
+
+/* --- app_slots.c --- */
+
+void app_free_slot(struct slot *slot);
+
+/* Slots in the order of their numbers: NULL after the last. `number` is where to begin. */
+struct slot *app_slot_from(const struct app *app, uint32_t number);
 
 /* --- app_slot.c --- */
 
@@ -28,11 +36,6 @@ void app_fill_slot(struct slot *slot);
 /* It is not started again because of what the next start would meet again: `reason`, which was
  * logged. Ends what is there of it. */
 void app_fail_slot(struct slot *slot, const char *reason);
-
-void app_free_slot(struct slot *slot);
-
-/* Slots in the order of their numbers: NULL after the last. `number` is where to begin. */
-struct slot *app_slot_from(const struct app *app, uint32_t number);
 
 /* --- app_listeners.c: app_listen() and app_unlisten() as struct child_events has them --- */
 
