@@ -6,12 +6,15 @@
 FILE is what bench/daemon_run.py --json wrote."""
 
 import statistics
+import textwrap
 
 import report
 from report import cell, table
 
 BEGIN = "<!-- figures of the daemon, by bench/daemon_report.py -->\n"
 END = "<!-- end of figures of the daemon -->\n"
+
+KILL_TARGET = 2  # ms
 
 # The best published figures, oxmgr's, for the same things.
 PUBLISHED = {"cold serving ms": 100.8, "rss 0 MB": 6.5, "rss 100 MB": 10.2, "start 100 ms": 811,
@@ -58,14 +61,29 @@ def targets(result):
     cold = median(result, "baton", "cold serving ms")
     limits = [("rss 0 MB", 3), ("rss 1 MB", 3), ("rss 25 MB", 4), ("rss 100 MB", 6),
               ("list ms", 5), ("jlist ms", 5), ("ping cpu ms", 5), ("list cpu ms", 5),
-              ("kill to process ms", 2),
+              ("kill to process ms", KILL_TARGET),
               ("idle s/h", 1)]
     rows = [(figure, limit, median(result, "baton", figure)) for figure, limit in limits]
     if alone and cold:
         rows.append(("first command to serving, more than the app alone, ms", 20, cold - alone))
     return table(["target", "limit", "measured", ""], [
         [what, f"≤ {limit}", cell(value, 2), "met" if value <= limit else "MISSED"]
-        for what, limit, value in rows if value is not None])
+        for what, limit, value in rows if value is not None]) + reason_of_kill(result)
+
+
+def reason_of_kill(result):
+    """Why the target is missed, where a bare parent misses it, too."""
+    alone = median(result, "node", "kill to process ms")
+    measured = median(result, "baton", "kill to process ms")
+    if not measured or not alone or alone <= KILL_TARGET:
+        return ""
+    return "\n".join(textwrap.wrap(
+        f"*kill to process* misses its target by what the machine needs: a bare parent, which only "
+        f"waits for the end of the same Node process and starts the next one, takes "
+        f"{cell(alone, 2)} ms here. Most of that is the kernel's, which takes the memory and the "
+        f"threads of a Node process apart before its parent hears of the end. Baton needs "
+        f"{cell(measured - alone, 2)} ms more: it notes the end, decides, and starts the next one "
+        f"in a session and with pipes of its own.", 100)) + "\n"
 
 
 def ratios(result):

@@ -7,22 +7,17 @@ Every app is one idle Node process, or one that serves a word. Figures are media
 only one manager has apps at a time, so that none is measured while the other works."""
 
 import argparse
-import json
 import os
 import pathlib
 import platform
-import signal
 import statistics
 import subprocess
-import sys
-import tempfile
 import time
 
 import daemon_report
 import daemon_systems
 import measure
-import systems
-from run import interrupt, note
+from run import conduct, note
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 KILL_PAUSE = 1.5  # s; a worker that lived less than a second may be started again more slowly
@@ -215,23 +210,9 @@ def run(chosen, places):
             "titles": {kind.name: kind.title for kind in kinds}, "samples": samples.values}
 
 
-def main():
-    chosen = options()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, interrupt)
-    with tempfile.TemporaryDirectory(prefix="bb-", dir="/tmp") as scratch:
-        places = systems.Places(chosen.build.resolve(), chosen.packages.resolve(),
-                                pathlib.Path(scratch))
-        if not places.baton.exists():
-            sys.exit(f"{places.baton} is missing: build it first")
-        try:
-            result = run(chosen, places)
-        except KeyboardInterrupt:
-            sys.exit("interrupted")
-    if chosen.json:
-        chosen.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(daemon_report.text(result))
+def missing_program(places):
+    return None if places.baton.exists() else f"{places.baton} is missing: build it first"
 
 
 if __name__ == "__main__":
-    main()
+    conduct(options(), run, daemon_report.text, missing_program)

@@ -190,23 +190,32 @@ def interrupt(*_):
     raise KeyboardInterrupt
 
 
-def main():
-    chosen = options()
+def conduct(chosen, measure_all, text, missing):
+    """Measures, prints the text of the result, and ends what was started in any case. `missing`
+    tells what is not built yet, or nothing."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, interrupt)
-    with tempfile.TemporaryDirectory(prefix="baton-bench-") as scratch:
+    # A short path, for sockets are in it.
+    with tempfile.TemporaryDirectory(prefix="bb-", dir="/tmp") as scratch:
         places = systems.Places(chosen.build.resolve(), chosen.packages.resolve(),
                                 pathlib.Path(scratch))
-        if not places.load.exists():
-            sys.exit(f"{places.load} is missing: build the target 'bench' first")
+        lack = missing(places)
+        if lack:
+            sys.exit(lack)
         try:
-            result = run(chosen, places)
+            result = measure_all(chosen, places)
         except KeyboardInterrupt:
             sys.exit("interrupted")
     if chosen.json:
         chosen.json.write_text(json.dumps(result, indent=1) + "\n")
-    print(report.text(result))
+    print(text(result))
+
+
+def missing_load(places):
+    if not places.load.exists():
+        return f"{places.load} is missing: build the target 'bench' first"
+    return None
 
 
 if __name__ == "__main__":
-    main()
+    conduct(options(), run, report.text, missing_load)
