@@ -278,10 +278,12 @@ int native_worker_listen(struct child *child, uint32_t id, int backlog) {
     return result;
 }
 
-static int on_listen(struct child *child, const struct native_request *request,
+static int on_listen(struct child *child, const struct worker_request *asked,
                      struct worker_reply *reply) {
+    const struct native_request *request = asked->message;
+
     if (request->address_length > 0)
-        return listen_on_address(child, request, reply);
+        return asked->left ? UV_ECANCELED : listen_on_address(child, request, reply);
     return native_worker_listen(child, request->listener, request->value);
 }
 
@@ -344,6 +346,8 @@ static int on_bind(struct child *child, struct worker_request *asked, struct wor
     struct child_member *member;
     int result = native_worker_key(asked->message, &key);
 
+    if (result == 0 && asked->left)
+        result = UV_ECANCELED;
     if (result == 0 && asked->descriptor < 0)
         result = asked->truncated ? UV_EMFILE : UV_EBADF;
     if (result == 0)
@@ -441,7 +445,7 @@ static int handle(struct child *child, struct worker_request *request, struct wo
 
     switch (message->type) {
     case NATIVE_LISTEN:
-        return on_listen(child, message, reply);
+        return on_listen(child, request, reply);
     case NATIVE_CLOSE:
         return on_close(child, message->listener);
     case NATIVE_READY:
@@ -471,7 +475,7 @@ void native_worker_request(struct child *child, struct worker_request *request,
     if (child->state == CHILD_STARTING)
         child_set_state(child, CHILD_ONLINE);
     reply->message.error = handle(child, request, reply);
-    if (type == NATIVE_LISTEN || type == NATIVE_BIND)
+    if ((type == NATIVE_LISTEN || type == NATIVE_BIND) && !request->left)
         child->bind_failed = reply->message.error < 0;
     trace_reply(child, reply);
 }

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,6 +64,12 @@ static bool identify_peer(int descriptor, struct worker_request *request) {
     request->pid = credentials.pid;
     request->uid = credentials.uid;
     return true;
+}
+
+static bool has_hung_up(int descriptor) {
+    struct pollfd peer = {.fd = descriptor};
+
+    return poll(&peer, 1, 0) > 0 && (peer.revents & POLLHUP);
 }
 
 static void on_retry(uv_timer_t *retry);
@@ -155,6 +162,7 @@ static bool serve(struct connection *connection) {
     if (result < 0)
         return true;
     request.truncated = received.truncated;
+    request.left = has_hung_up(connection->descriptor);
     if (received.count > 0)
         request.descriptor = received.descriptors[--received.count];
     descriptor_discard(&received); /* no request brings more than one */
@@ -233,8 +241,10 @@ static void on_request(uv_poll_t *poll, int status, int events) {
     struct connection *connection = poll->data;
 
     (void)events;
-    if (status >= 0 && !may_serve(connection->socket))
+    if (status >= 0 && !may_serve(connection->socket)) {
+        connection->socket->postponed = true;
         return;
+    }
     if (status < 0 || serve_and_count(connection))
         close_silent(connection);
 }
@@ -301,6 +311,10 @@ static void on_connection(uv_poll_t *poll, int status, int events) {
 
     (void)status;
     (void)events;
+    if (socket->postponed) {
+        socket->postponed = false;
+        return;
+    }
     for (int i = 0; i < ACCEPT_BATCH && may_serve(socket); i++) {
         int descriptor = accept4(socket->descriptor, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 

@@ -29,6 +29,7 @@ struct worker_request {
     uid_t uid;
     int descriptor; /* that came along, or -1; set it to -1 to keep it, else it is closed */
     bool truncated; /* one was lost, for none was free here */
+    bool left;      /* whoever sent it has hung up: what the reply brings would be nobody's */
 };
 
 /* The answer, already addressed. The descriptors that go along stay whoever's they are,
@@ -57,8 +58,10 @@ struct worker_socket {
     unsigned answering_count;
     uint64_t round_ms; /* uv_now() of the loop's last round in which something was asked … */
     uint64_t round_spent_ms; /* … and the time that the answers took in it */
-    uv_timer_t pause;        /* of accepting, while descriptors are short */
-    unsigned handles;        /* that must be closed before the owner's memory may go */
+    bool
+        postponed; /* a pending one has asked and was put off: it comes before those not accepted */
+    uv_timer_t pause; /* of accepting, while descriptors are short */
+    unsigned handles; /* that must be closed before the owner's memory may go */
     uint64_t rejected_total;
     void (*on_closed)(void *owner);
 };

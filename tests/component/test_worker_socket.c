@@ -1,5 +1,6 @@
 #include "master/worker_socket.h"
 
+#include "base/clock.h"
 #include "component/loop.h"
 #include "ipc/descriptor.h"
 
@@ -14,9 +15,13 @@
 static struct worker_socket listening;
 static unsigned requests;
 static struct native_request last;
+static bool last_had_left;
 static int answer_error;
 static int answer_descriptor;
+static bool flooding; /* each request takes its time, and then there is another one */
 static bool closed;
+
+static void flood(void);
 
 static void on_request(void *owner, struct worker_request *request, struct worker_reply *reply) {
     assert_ptr_equal(owner, &listening);
@@ -24,6 +29,9 @@ static void on_request(void *owner, struct worker_request *request, struct worke
     assert_int_equal(request->pid, getpid());
     requests++;
     last = *request->message;
+    last_had_left = request->left;
+    if (flooding)
+        flood();
     reply->message.error = answer_error;
     reply->message.listener = 42;
     if (answer_descriptor >= 0)
@@ -43,6 +51,7 @@ static int set_up(void **state) {
     requests = 0;
     answer_error = 0;
     answer_descriptor = -1;
+    flooding = false;
     closed = false;
     return result < 0 ? result : worker_socket_start(&listening, &loop, &events, &listening);
 }
@@ -127,6 +136,56 @@ static void test_an_answer_may_bring_a_descriptor(void **state) {
     assert_true(fcntl(answer_descriptor, F_GETFD) >= 0); /* ours stays */
     close(passed);
     close(answer_descriptor);
+}
+
+/* The request of one that asks and hangs up. */
+static void send_and_leave(void) {
+    struct native_request request = well_formed();
+    int descriptor = connect_worker();
+
+    send_bytes(descriptor, &request, sizeof request, -1);
+    close(descriptor);
+}
+
+static void test_who_has_left_is_known(void **state) {
+    struct native_request request = well_formed();
+    struct native_reply reply;
+    int half_closed = connect_worker();
+    int passed;
+
+    (void)state;
+    send_and_leave();
+    LOOP_UNTIL(requests == 1);
+    assert_true(last_had_left);
+    send_bytes(half_closed, &request, sizeof request, -1);
+    shutdown(half_closed, SHUT_WR);
+    assert_int_equal(await(half_closed, &reply, &passed), sizeof reply);
+    assert_false(last_had_left);
+}
+
+static void flood(void) {
+    uint64_t start_ms = clock_ms();
+
+    send_and_leave();
+    while (clock_ms() - start_ms < 5)
+        continue;
+}
+
+/* Those that come meanwhile do not hold up one that was accepted before. */
+static void test_a_flood_of_others_starves_nobody(void **state) {
+    struct native_request request = well_formed();
+    struct native_reply reply;
+    int descriptor = connect_worker();
+    int passed;
+
+    (void)state;
+    LOOP_UNTIL(listening.pending_count == 1);
+    flooding = true;
+    send_and_leave();
+    send_bytes(descriptor, &request, sizeof request, -1);
+    assert_int_equal(await(descriptor, &reply, &passed), sizeof reply);
+    assert_in_range(requests, 1, 10);
+    flooding = false;
 }
 
 /* A request may also come long after the connection. */
@@ -289,6 +348,8 @@ int main(void) {
         TEST(a_request_is_answered),
         TEST(an_answer_may_bring_a_descriptor),
         TEST(a_late_request_is_answered),
+        TEST(who_has_left_is_known),
+        TEST(a_flood_of_others_starves_nobody),
         TEST(garbage_is_counted_and_not_answered),
         TEST(a_request_with_more_behind_it_is_refused),
         TEST(another_version_is_told_so),

@@ -260,19 +260,33 @@ def test_bind_and_retrieve_again_and_again(target):
 
 def test_bind_of_those_that_leave(target):
     """Without a look at the reply, and with a request that is half a one."""
+    message = request(target.worker, BIND, address=native.pack_address("127.0.0.1", free_port()))
     for number in range(300):
         with socket.socket() as ours, native.connect(target.worker) as client:
-            message = request(target.worker, BIND,
-                              address=native.pack_address("127.0.0.1", 9))
             socket.send_fds(client, [message[:168 - number % 2]], [ours.fileno()])
-    address = native.pack_address("127.0.0.1", 9)
     with socket.socket() as ours:
-        reply, received = native.ask(target.worker, request(target.worker, BIND, address=address),
-                                     [ours.fileno()])
+        reply, received = native.ask(target.worker, message, [ours.fileno()])
     assert reply.error == 0, "nobody has it any more"
     native.close_all(received)
     assert error_of(target.worker, native.CLOSE, listener=reply.listener) == 0
     target.assert_sound()
+
+
+@pytest.mark.parametrize("kind", [BIND, native.LISTEN])
+def test_request_of_one_that_has_left(target, kind):
+    """The master gets to it only when nobody is there any more to take, or to close, what it would
+    be answered with: it keeps nothing, and the address is free."""
+    port = free_port()
+    message = request(target.worker, kind, address=native.pack_address("127.0.0.1", port))
+    with socket.socket() as ours, native.connect(target.worker) as client:
+        until(lambda: target.kept() == 1, 30, "the connection")
+        os.kill(target.app.pid, signal.SIGSTOP)
+        until(lambda: procfs.state(target.app.pid) == "T", 30, "the stop")
+        socket.send_fds(client, [message], [ours.fileno()])
+    os.kill(target.app.pid, signal.SIGCONT)
+    target.assert_sound()
+    with socket.socket() as ours:
+        ours.bind(("127.0.0.1", port))
 
 
 def test_crowd_that_says_nothing(target):

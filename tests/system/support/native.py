@@ -41,7 +41,7 @@ def pack_address(host, port):
         + socket.inet_pton(socket.AF_INET, host) + bytes(8)
 
 
-def connect(worker, timeout=5):
+def connect(worker, timeout=30):
     client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     client.settimeout(timeout)
     client.connect(worker.name)
