@@ -42,9 +42,15 @@ const odd = {
   number: { cmd: 7, ack: 0 },
 };
 
+const held = []; // until SIGUSR2 comes
+
 const actions = {
   whoami: (number, done) => done(whoAmI()),
   sleep: (number, done) => setTimeout(done, Number(number), { pid: process.pid }),
+  hold: (number, done) => {
+    held.push(done);
+    event('holding', { open: held.length });
+  },
   block: (number, done) => {
     event('blocking');
     blockFor(Number(number));
@@ -86,6 +92,9 @@ function listen() {
   server.listen(Number(process.env.PORT), () => event('listening', server.address()));
 }
 
+process.on('SIGUSR2', () => {
+  for (const done of held.splice(0)) done({ pid: process.pid });
+});
 process.on('message', (message) => event('message', { message }));
 process.on('exit', (code) => event('exit', {
   code, voluntary: cluster.worker?.exitedAfterDisconnect,
