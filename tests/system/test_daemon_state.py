@@ -109,7 +109,7 @@ def test_an_app_that_lost_a_process_comes_back_as_it_was(home, words, left):
                           "process.on('SIGINT', () => setTimeout(process.exit, 300))")
     home.start("slow.js", "-n", "web", "-i", "3")
     home.cli(*words).ok()
-    home.signal_daemon(signal.SIGKILL)
+    kill_daemon(home)
     home.begin()
     assert len(home.processes("web")) == left
     home.wait_status("web", "online", left)
