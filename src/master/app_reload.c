@@ -225,25 +225,23 @@ static void on_proven(uv_timer_t *timer) {
     examine(slot);
 }
 
-/* How long the first of the new ones has to live on before the others are begun; 0: it need not. */
-static uint64_t proof_left(const struct slot *slot) {
-    uint64_t lived_ms = clock_ms() - slot->next->started_ms;
-    uint64_t wanted_ms = slot->next->settings->min_uptime_ms;
-
+/* How long the first of the new ones has to live on, now that it is ready, before the others are
+ * begun; 0: it need not. How long it took to get ready proves nothing. */
+static uint64_t proof_ms(const struct slot *slot) {
     if (!slot->app->host->options.prove_reloads || slot->app->proven || !serves(slot))
         return 0;
-    return lived_ms < wanted_ms ? wanted_ms - lived_ms : 0;
+    return slot->next->settings->min_uptime_ms;
 }
 
 void app_successor_ready(struct slot *slot) {
-    uint64_t left_ms = proof_left(slot);
+    uint64_t wait_ms = proof_ms(slot);
 
-    if (left_ms == 0) {
+    if (wait_ms == 0) {
         examine(slot);
         return;
     }
     slot->step = RENEWAL_PROVING;
-    uv_timer_start(&slot->timer, on_proven, left_ms, 0);
+    uv_timer_start(&slot->timer, on_proven, wait_ms, 0);
 }
 
 void app_first_ready(struct slot *slot) {

@@ -146,9 +146,30 @@ static int set_up_proving(void **state) {
 }
 
 static void test_a_version_that_dies_young_leaves_the_old_one(void **state) {
+    struct settings *settings;
+
     (void)state;
     start(rig_node("server.js", RIG_SERVER, 2), 2);
-    rig_change(rig_node("young.js", RIG_SERVER "setTimeout(() => process.exit(4), 300);\n", 2));
+    settings = rig_node("young.js", RIG_SERVER "setTimeout(() => process.exit(4), 300);\n", 2);
+    settings->min_uptime_ms = 3000;
+    rig_change(settings);
+    rig_renew_all(APP_RELOAD, 5);
+    expect_old_ones(2, "min-uptime");
+}
+
+/* Whoever takes longer than min_uptime to get ready has to serve for that long all the same. */
+static void test_a_version_that_begins_slowly_and_dies_leaves_the_old_one(void **state) {
+    struct settings *settings;
+
+    (void)state;
+    start(rig_node("server.js", RIG_SERVER, 2), 2);
+    settings = rig_node("young.js",
+                        "setTimeout(() => {\n" RIG_SERVER
+                        "server.on('listening', () => setTimeout(() => process.exit(4), 20));\n"
+                        "}, 1200);\n",
+                        2);
+    settings->min_uptime_ms = 1000;
+    rig_change(settings);
     rig_renew_all(APP_RELOAD, 5);
     expect_old_ones(2, "min-uptime");
 }
@@ -310,6 +331,9 @@ int main(void) {
         RIG_TEST(a_version_that_never_listens_leaves_the_old_one),
         cmocka_unit_test_setup_teardown(test_a_version_that_dies_young_leaves_the_old_one,
                                         set_up_proving, rig_tear_down),
+        cmocka_unit_test_setup_teardown(
+            test_a_version_that_begins_slowly_and_dies_leaves_the_old_one, set_up_proving,
+            rig_tear_down),
         cmocka_unit_test_setup_teardown(test_only_the_first_new_one_has_to_prove_itself,
                                         set_up_proving, rig_tear_down),
         RIG_TEST(an_old_one_that_dies_is_followed_by_its_successor),

@@ -28,7 +28,8 @@ def test_a_broken_version_leaves_the_old_one(home, port, name):
     program, words = BROKEN[name]
     home.program("graceful.js")
     home.write("app.js", "require('./graceful.js')")
-    before = home.start("app.js", "-n", "web", "-i", "2", "--listen-timeout", "3000", port=port)
+    before = home.start("app.js", "-n", "web", "-i", "2", "--listen-timeout", "3000",
+                        "--min-uptime", "20000", port=port)
     home.write("app.js", program)
     with Load(port, threads=4, path="/sleep/2") as load:
         load.wait_more(50)
@@ -53,7 +54,7 @@ def test_the_lines_shown_are_those_of_the_new_version(home, port, program, words
     """Though the old one goes on printing, and has printed last."""
     home.write("app.js", "setInterval(() => console.log('the old one chatters'), 1);"
                          "require('http').createServer().listen(process.env.PORT)")
-    home.start("app.js", "-n", "web", "-i", "2", "--listen-timeout", "1500", port=port)
+    home.start("app.js", "-n", "web", "-i", "2", "--listen-timeout", "4000", port=port)
     home.write("app.js", program)
     shown = home.cli("reload", "web").failed()
     assert "the old one chatters" not in shown.out + shown.err, str(shown)
@@ -130,7 +131,7 @@ def test_a_version_whose_health_fails_is_seen(home, port):
         "listen_timeout": 2000, "health": {"path": "/health", "interval": 200, "failures": 2}}))
     home.cli("start", "apps.json").ok()
     with Load(port, threads=2) as load:
-        until(lambda: home.daemon_log().count("could not be replaced") >= 2, 20, home.daemon_log)
+        until(lambda: home.daemon_log().count("could not be replaced") >= 2, 60, home.daemon_log)
         load.wait_more(20)
     all_ok(load)
     until(lambda: "status 500" in home.cli("describe", 0).ok().out, 15, "its reason")
