@@ -253,7 +253,7 @@ class Screen:
         os.kill(pid, signal.SIGWINCH)
         self.text = ""
 
-    def read(self, word, seconds=10):
+    def read(self, word, seconds=30):
         end = time.monotonic() + seconds
         while not re.search(word, self.text):
             assert time.monotonic() < end, f"no {word!r} in {self.text[-2000:]!r}"
@@ -267,7 +267,7 @@ class Screen:
     def type(self, text):
         os.write(self.terminal, text.encode())
 
-    def close(self, seconds=5):
+    def close(self, seconds=30):
         """Its exit code."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

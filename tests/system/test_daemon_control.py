@@ -150,7 +150,7 @@ def as_another(daemon, wrap):
 
 def open_control(daemon):
     client = socket.socket(socket.AF_UNIX)
-    client.settimeout(5)
+    client.settimeout(30)
     client.connect(str(daemon.socket_path()))
     return client
 
@@ -234,7 +234,7 @@ class Events:
     """Server-sent events as they come."""
 
     def __init__(self, home, target, method="GET", body=None):
-        self.connection = UnixConnection(str(home.socket_path()), 15)
+        self.connection = UnixConnection(str(home.socket_path()), 30)
         headers = {"Host": "localhost", "Accept": "text/event-stream"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -341,7 +341,7 @@ def test_a_client_that_reads_nothing_is_told_what_it_missed(daemon):
     time.sleep(3)
     assert SANITIZED or procfs.resident_kilobytes(pid) < 30_000
     assert daemon.cli("jlist", timeout=10).code == 0
-    end = time.monotonic() + 10
+    end = time.monotonic() + 30
     missed = 0
     for name, data in events:
         if name == "lost":

@@ -131,7 +131,7 @@ def test_a_worker_that_hangs_is_replaced(home, port, intercept):
     home.write("apps.json", json.dumps({
         "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
         "intercept": intercept, "kill_timeout": 300, "drain_timeout": 1000,
-        "health": {"path": "/", "interval": 200, "timeout": 400, "failures": 2}}))
+        "health": {"path": "/", "interval": 200, "timeout": 2000, "failures": 2}}))
     home.cli("start", "apps.json").ok()
     hang_and_wait(home, port)
     assert {one.restarts for one in home.jlist()} == {0, 1}
@@ -141,7 +141,7 @@ def test_the_health_of_one_in_fork_mode(home, port):
     home.write("app.js", HUNG)
     description = {"name": "web", "script": "app.js", "exec_mode": "fork", "kill_timeout": 300,
                    "env": {"PORT": str(port)},
-                   "health": {"path": "/", "interval": 200, "timeout": 400, "failures": 2}}
+                   "health": {"path": "/", "interval": 200, "timeout": 2000, "failures": 2}}
     home.write("apps.json", json.dumps(description))
     assert "health needs a port" in home.cli("start", "apps.json").failed().err
     assert "health needs a port" in home.cli("validate", "apps.json").failed().err

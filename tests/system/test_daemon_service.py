@@ -118,7 +118,7 @@ def test_it_is_reloaded_without_loss(home, sockets):
     listener, port = listen_tcp(sockets, "::")
     start_daemon(home, [listener])
     home.start("graceful.js", "-n", "web", "-i", "2", port=port)
-    with Load(port, threads=4) as load:
+    with Load(port, threads=4, timeout=30) as load:  # some wait until the next app is there
         for _ in range(3):
             load.wait_more(50, 20)
             home.cli("reload", "web").ok()

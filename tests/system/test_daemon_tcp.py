@@ -27,7 +27,7 @@ class Tcp:
 
     def ask(self, method, target, body=None, token=True, **headers):
         """Status, headers and JSON; of a stream, its headers alone."""
-        connection = http.client.HTTPConnection(self.address, self.port, timeout=10)
+        connection = http.client.HTTPConnection(self.address, self.port, timeout=30)
         sent = {name.replace("_", "-"): value for name, value in headers.items()}
         if body is not None:
             sent.setdefault("Content-Type", "application/json")
@@ -197,8 +197,8 @@ def test_no_other_address_will_do(home):
 
 def test_a_port_that_is_taken_is_named(home):
     home.write("idle.js", IDLE)
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
         failed = home.cli("start", "idle.js", env={"BATON_API": str(port)}).failed()
     assert f"127.0.0.1:{port}" in failed.err and "in use" in failed.err
     home.cli("start", "idle.js", env={"BATON_API": str(port)}).ok()

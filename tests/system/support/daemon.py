@@ -270,11 +270,13 @@ class Home:
         that all processes share, or in that of the only one."""
         suffix = "" if number is None else f"-{number}"
         path = self.path / "logs" / f"{name}-{stream}{suffix}.log"
-        if path.exists():
-            return path.read_text(errors="replace")
         numbered = list((self.path / "logs").glob(f"{name}-{stream}-*.log"))
-        alone = number is None and len(numbered) == 1
-        return numbered[0].read_text(errors="replace") if alone else ""
+        if number is None and len(numbered) == 1 and not path.exists():
+            path = numbered[0]
+        try:
+            return path.read_text(errors="replace")
+        except FileNotFoundError:  # also for a moment while it is rotated
+            return ""
 
     # The control API.
 

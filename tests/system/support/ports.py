@@ -1,17 +1,32 @@
-"""Free ports, from below the range that the kernel gives to clients."""
+"""Free ports, from below the range that the kernel gives to clients. They stay this process's until
+it ends, for other tests run beside it, and a port is bound only later, and not all the time."""
 import random
 import socket
 
-_handed_out = set()
+_claims = []
 
 
 def free_port():
     for _ in range(1000):
         port = random.randrange(10000, 32000)
-        if port not in _handed_out and _can_bind(port):
-            _handed_out.add(port)
+        claim = _claim(port)
+        if claim and _can_bind(port):
+            _claims.append(claim)
             return port
+        if claim:
+            claim.close()
     raise AssertionError("no free port found")
+
+
+def _claim(port):
+    """A socket with a name that only one can have, which goes with its process; or None."""
+    claim = socket.socket(socket.AF_UNIX)
+    try:
+        claim.bind(f"\0baton-test-port-{port}")
+    except OSError:
+        claim.close()
+        return None
+    return claim
 
 
 def _can_bind(port):

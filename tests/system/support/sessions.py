@@ -154,7 +154,7 @@ class Session:
 
     def run(self, steps):
         for step in steps:
-            end = time.monotonic() + (10 if LOOKS.match(step.command) else 0)
+            end = time.monotonic() + (30 if LOOKS.match(step.command) else 0)
             shown = self._type(step.command)
             while not agree(step.expected, shown) and time.monotonic() < end:
                 time.sleep(0.05)
