@@ -42,7 +42,9 @@ def figures(result):
     return rows + [("kill -9 to the new process, ms", "kill to process ms"),
                    ("kill -9 to serving, ms", "kill to serving ms"),
                    ("reload of 2, ms", "reload ms"), ("restart of 2, ms", "restart ms"),
-                   (f"idle daemon with {most} apps, CPU s an hour", "idle s/h")]
+                   (f"idle daemon with {most} apps, CPU s an hour", "idle s/h"),
+                   ("output of 2 workers, daemon's CPU s per GB", "output cpu s/GB"),
+                   ("output of 2 workers, to idle again, MB/s", "output MB/s")]
 
 
 def digits(value):
@@ -62,7 +64,7 @@ def targets(result):
     limits = [("rss 0 MB", 3), ("rss 1 MB", 3), ("rss 25 MB", 4), ("rss 100 MB", 6),
               ("list ms", 5), ("jlist ms", 5), ("ping cpu ms", 5), ("list cpu ms", 5),
               ("kill to process ms", KILL_TARGET),
-              ("idle s/h", 1)]
+              ("idle s/h", 1), ("output cpu s/GB", 1)]
     rows = [(figure, limit, median(result, "baton", figure)) for figure, limit in limits]
     if alone and cold:
         rows.append(("first command to serving, more than the app alone, ms", 20, cold - alone))

@@ -10,6 +10,7 @@ import argparse
 import os
 import pathlib
 import platform
+import shutil
 import statistics
 import subprocess
 import time
@@ -35,10 +36,12 @@ def options():
     parser.add_argument("--apps", default="1,25,100")
     parser.add_argument("--kills", type=int, default=15)
     parser.add_argument("--idle", type=float, default=30, help="s that the idle daemon is watched")
-    parser.add_argument("--quick", action="store_true", help="1 round, 1 and 10 apps, 3 kills, 5 s")
+    parser.add_argument("--output", type=int, default=500, help="MB that two workers print")
+    parser.add_argument("--quick", action="store_true",
+                        help="1 round, 1 and 10 apps, 3 kills, 5 s, 50 MB")
     parser.add_argument("--json", type=pathlib.Path, help="write every sample to this file")
     if parser.parse_args().quick:
-        parser.set_defaults(rounds=1, apps="1,10", kills=3, idle=5)
+        parser.set_defaults(rounds=1, apps="1,10", kills=3, idle=5, output=50)
     chosen = parser.parse_args()
     unknown = set(chosen.only.split(",")) - set(names.split(","))
     if unknown:
@@ -125,12 +128,24 @@ def renewal(manager, samples, rounds):
             samples.add(manager, f"{action} ms", took * 1000)
 
 
+def output(manager, samples, megabytes):
+    """What it costs to take what two workers print, 100 MB/s at most, into rotated files."""
+    manager.start_talkers(megabytes)
+    measure.wait_idle(manager.daemon(), 60, manager.name)
+    before, began = measure.cpu_ns([manager.daemon()]), time.monotonic()
+    manager.let_talk()
+    spent, took = measure.cpu_ns([manager.daemon()]) - before, time.monotonic() - began
+    samples.add(manager, "output cpu s/GB", spent / 1e9 / (megabytes / 1000))
+    samples.add(manager, "output MB/s", megabytes / took)
+
+
 class Alone:
     """The same by bare processes of node: what nobody can be faster than."""
 
     name = "node"
 
     def __init__(self, places):
+        self.scratch = places.scratch
         self.port = measure.free_port()
         self.web = places.scratch / "alone-web.js"
         self.idle = places.scratch / "alone-idle.js"
@@ -138,10 +153,10 @@ class Alone:
         self.idle.write_text(daemon_systems.IDLE)
         self.processes = []
 
-    def spawn(self, script):
+    def spawn(self, script, **more):
         process = subprocess.Popen(["node", str(script)], stdin=subprocess.DEVNULL,
                                    env={**os.environ, "PORT": str(self.port)},
-                                   start_new_session=True)
+                                   start_new_session=True, **more)
         self.processes.append(process)
         return process
 
@@ -163,6 +178,28 @@ class Alone:
         for _ in range(count):
             self.spawn(self.idle)
         samples.add(self, f"start {count} ms", (time.monotonic() - began) * 1000)
+
+    def output(self, samples, megabytes):
+        """Into files by `cat` alone."""
+        directory = self.scratch / f"output-{time.monotonic_ns()}"
+        directory.mkdir()
+        self.idle.write_text(daemon_systems.talk(megabytes))
+        cats = [self.cat(directory / f"file-{number}") for number in range(daemon_systems.TALKERS)]
+        daemon_systems.let_talk(directory, self.name)
+        self.end()  # of the talkers, and with it that of what the cats read
+        spent = 0
+        for cat in cats:
+            _, _, usage = os.wait4(cat.pid, 0)
+            cat.returncode = 0
+            spent += usage.ru_utime + usage.ru_stime
+        shutil.rmtree(directory)
+        samples.add(self, "output cpu s/GB", spent / (megabytes / 1000))
+
+    def cat(self, path):
+        """One that brings what a talker prints into a file."""
+        talker = self.spawn(self.idle, stdout=subprocess.PIPE, cwd=path.parent)
+        with talker.stdout, open(path, "wb") as file:
+            return subprocess.Popen(["cat"], stdin=talker.stdout, stdout=file)
 
     def deaths(self, samples, kills):
         victim = self.spawn(self.web)
@@ -200,13 +237,18 @@ def run(chosen, places):
             for count in counts[:-1]:
                 with_manager(kind, places, memory, samples, count)
     alone(places, "deaths", samples, chosen.kills)
+    for _ in range(chosen.rounds):
+        alone(places, "output", samples, chosen.output)
     for kind in kinds:
         note(f"{kind.name}: {counts[-1]} apps, kills, reloads")
         with_manager(kind, places, full, samples, counts[-1], chosen.idle)
         with_manager(kind, places, deaths, samples, chosen.kills)
         with_manager(kind, places, renewal, samples, chosen.rounds)
+        for _ in range(chosen.rounds):
+            with_manager(kind, places, output, samples, chosen.output)
     return {"machine": f"{platform.release()}, {os.cpu_count()} processors", "apps": counts,
-            "settings": {"rounds": chosen.rounds, "kills": chosen.kills, "idle": chosen.idle},
+            "settings": {"rounds": chosen.rounds, "kills": chosen.kills, "idle": chosen.idle,
+                         "output": chosen.output},
             "titles": {kind.name: kind.title for kind in kinds}, "samples": samples.values}
 
 

@@ -15,6 +15,32 @@ IDLE = "setInterval(() => {}, 3600000);\n"
 WEB = """require('http').createServer((request, response) => response.end('hello'))
   .listen(process.env.PORT);
 """
+# Prints lines of 100 bytes at 50 MB/s at most, once the file `go` is there, and says when it is done.
+TALK = """const fs = require('fs');
+const [total, block] = [%d, ('x'.repeat(99) + '\\n').repeat(40)];
+let written = 0, began = 0, rest = '';
+function print() {
+  try {
+    while (written < total && written < (performance.now() - began) * 50000) {
+      const count = fs.writeSync(1, rest || block);
+      rest = (rest || block).slice(count);
+      written += count;
+    }
+  } catch (error) {
+    if (error.code !== 'EAGAIN') throw error;
+  }
+  if (written < total) setTimeout(print, 1);
+  else fs.writeFileSync(`done-${process.pid}`, '');
+}
+function wait() {
+  if (!fs.existsSync('go')) return setTimeout(wait, 5);
+  began = performance.now();
+  print();
+}
+wait();
+setInterval(() => {}, 3600000);
+"""
+TALKERS = 2
 FOREIGN = ("PM2_", "BATON_", "NODE_APP_INSTANCE", "NOTIFY_SOCKET", "LISTEN_")
 
 
@@ -85,6 +111,21 @@ class Manager:
         self.command("start", "web.js", "-n", "web", "-i", instances)
         self.wait_answer()
 
+    def start_talkers(self, megabytes):
+        """Two processes that will print so much together."""
+        (self.directory / "talk.js").write_text(talk(megabytes))
+        file = self.directory / "talk.json"
+        file.write_text(json.dumps({"apps": [
+            {"name": "talk", "script": str(self.directory / "talk.js"), "exec_mode": "fork",
+             "cwd": str(self.directory), "instances": TALKERS}]}))
+        self.command("start", file)
+        measure.wait_for(lambda: len(self.online()) >= TALKERS, 60, f"{self.name}: talkers")
+
+    def let_talk(self):
+        """Until all is printed, and the daemon has done all that comes of it."""
+        let_talk(self.directory, self.name)
+        measure.wait_idle(self.daemon(), 60, self.name)
+
     def wait_answer(self):
         wait_answer(self.port, self.name)
 
@@ -126,6 +167,18 @@ class Pm2(Manager):
 
 
 ALL = [Baton, Pm2]
+
+
+def talk(megabytes):
+    """The program of TALKERS that print so much together."""
+    return TALK % (megabytes * 1_000_000 // TALKERS)
+
+
+def let_talk(directory, what):
+    """Until all of it is printed by the talkers that run there."""
+    (directory / "go").touch()
+    measure.wait_for(lambda: len(list(directory.glob("done-*"))) == TALKERS, 300,
+                     f"{what}: the output")
 
 
 def wait_answer(port, what, seconds=30):

@@ -67,6 +67,19 @@ def wait_for(condition, seconds, what):
         time.sleep(0.01)
 
 
+def wait_idle(pid, seconds, what):
+    """Until a process needs less than 1 % of a processor."""
+    before = [cpu_ns([pid])]
+
+    def idle():
+        time.sleep(0.3)
+        now = cpu_ns([pid])
+        spent, before[0] = now - before[0], now
+        return spent < 3e6
+
+    wait_for(idle, seconds, f"{what}: idle")
+
+
 def answers(port):
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/", timeout=1) as response:
