@@ -15,7 +15,7 @@ IDLE = "setInterval(() => {}, 3600000);\n"
 WEB = """require('http').createServer((request, response) => response.end('hello'))
   .listen(process.env.PORT);
 """
-# Prints lines of 100 bytes at 50 MB/s at most, once the file `go` is there, and says when it is done.
+# Prints lines of 100 bytes at 50 MB/s at most once the file `go` is there, and says when it has.
 TALK = """const fs = require('fs');
 const [total, block] = [%d, ('x'.repeat(99) + '\\n').repeat(40)];
 let written = 0, began = 0, rest = '';

@@ -1,9 +1,14 @@
 """Memory and system calls that fail under the daemon, one after the other: it lives on, and so do
-its apps. `BATON_FAULTS=all` tries each allocation and call in turn instead of some."""
+its apps. `BATON_FAULTS=all` tries each allocation and call in turn instead of some; with
+`BATON_FAULTS_PART=K/N` every Nth from the Kth, so that N of them run side by side."""
+import collections
 import contextlib
+import itertools
 import json
 import mmap
 import os
+import pathlib
+import re
 import signal
 import struct
 import subprocess
@@ -18,38 +23,71 @@ from support.wait import until
 from test_run_faults import strace_works  # noqa: F401 (a fixture for all here)
 
 THOROUGH = os.environ.get("BATON_FAULTS") == "all"
+PART, PARTS = map(int, os.environ.get("BATON_FAULTS_PART", "1/1").split("/"))
+SOME = [1, 2, 4, 7, 11, 17, 26, 39, 59]
 PATHS = ["start", "reload", "logs", "list", "state"]
-CALLS = [
-    ("openat", "ENOSPC"), ("openat", "EMFILE"), ("openat", "EACCES"), ("pipe2", "EMFILE"),
-    ("socketpair", "ENFILE"), ("socket", "EMFILE"), ("clone3", "EAGAIN"), ("clone", "EAGAIN"),
-    ("vfork", "EAGAIN"), ("bind", "EADDRINUSE"), ("listen", "EADDRINUSE"), ("read", "EIO"),
-    ("write", "ENOSPC"), ("write", "EPIPE"), ("writev", "ENOSPC"), ("fsync", "EIO"),
-    ("fdatasync", "EIO"), ("rename", "ENOSPC"), ("renameat", "EIO"), ("epoll_ctl", "ENOMEM"),
-    ("sendmsg", "ENOBUFS"), ("recvmsg", "ENOMEM"), ("accept4", "EMFILE"), ("dup3", "EMFILE"),
-    ("pidfd_open", "EMFILE"), ("pidfd_send_signal", "ESRCH"), ("mmap", "ENOMEM"),
-    ("unlink", "EIO"), ("mkdir", "ENOSPC"), ("fcntl", "EINVAL"), ("statx", "EIO"),
-    ("inotify_add_watch", "ENOSPC"), ("splice", "EINVAL"), ("getdents64", "EIO"),
-]
+CALLS = {
+    "accept4": ["EMFILE", "ECONNABORTED"], "access": ["EACCES"], "bind": ["EADDRINUSE"],
+    "clone": ["EAGAIN"], "clone3": ["EAGAIN"], "dup3": ["EMFILE"],
+    "epoll_ctl": ["ENOMEM"], "fdatasync": ["EIO"], "fchmod": ["EPERM"], "fcntl": ["EINVAL"],
+    "fsync": ["EIO"], "ftruncate": ["EIO"], "getdents64": ["EIO"], "getrandom": ["ENOSYS"],
+    "getsockname": ["ENOBUFS"], "getsockopt": ["ENOBUFS"], "inotify_add_watch": ["ENOSPC"],
+    "ioctl": ["EIO"], "kill": ["EPERM"], "link": ["EPERM"], "listen": ["EADDRINUSE"],
+    "lseek": ["EIO"], "mkdir": ["ENOSPC"], "mmap": ["ENOMEM"], "mprotect": ["ENOMEM"],
+    "munmap": ["ENOMEM"], "newfstatat": ["EIO"], "openat": ["ENOSPC", "EMFILE", "EACCES"],
+    "openat2": ["ENOSYS", "EMFILE", "ENOSPC"], "pidfd_open": ["EMFILE"],
+    "pidfd_send_signal": ["ESRCH"], "pipe2": ["EMFILE"], "pread64": ["EIO"], "read": ["EIO"],
+    "readlink": ["EIO"], "recvfrom": ["ECONNRESET"], "recvmsg": ["ENOMEM"], "rename": ["ENOSPC"],
+    "renameat": ["EIO"], "sched_getaffinity": ["EINVAL"], "sendmsg": ["ENOBUFS"],
+    "sendto": ["EPIPE"], "setsockopt": ["ENOBUFS"], "socket": ["EMFILE"], "socketpair": ["ENFILE"],
+    "splice": ["EINVAL"], "statx": ["EIO"], "unlink": ["EIO"], "unlinkat": ["EIO"],
+    "vfork": ["EAGAIN"], "write": ["ENOSPC", "EPIPE"], "writev": ["ENOSPC"],
+}
+ENDLESS = {"accept4", "epoll_ctl", "recvfrom", "recvmsg", "sendto", "fcntl"}  # no answer could come
+NOT_TRIED = {
+    "epoll_wait": "libuv ends the process", "rt_sigprocmask": "libuv ends the process",
+    "wait4": "libuv ends the process, or knows of no child",
+    "close": "the kernel closes even if it says that it failed; the tracer would leave it open",
+    "brk": "the kernel answers with the end as it was, and the tracer with an address that is none",
+    "futex": "glibc ends the process",
+    **dict.fromkeys(["getpid", "gettid", "getppid", "getuid", "geteuid", "getgid", "getegid",
+                     "rt_sigreturn", "sched_yield", "restart_syscall", "madvise", "exit"],
+                    "it cannot fail, or nobody looks"),
+}
+PAIRS = [(call, error) for call, errors in CALLS.items() for error in errors]
+TRIED = PAIRS[PART - 1::PARTS] if THOROUGH else PAIRS[::8]
 
 
-def exercise(home, path, port):
-    """One of the daemon's ways; it may fail, but it must end."""
-    if path == "start":
-        home.cli("start", "plain.js", "-n", "more", "-i", "1", "-f", env={"PORT": port}, timeout=30)
-        home.cli("delete", "more", timeout=30)
-    elif path == "reload":
-        home.cli("reload", "web", timeout=30)
-    elif path == "logs":
-        home.cli("logs", "talk", "--nostream", "--lines", "5", timeout=30)
-        home.cli("flush", "talk", timeout=30)
-        home.cli("reloadLogs", timeout=30)
-    elif path == "list":
-        home.cli("jlist", timeout=30)
-        home.cli("describe", "web", timeout=30)
-    else:
-        home.cli("scale", "web", "+1", timeout=30)
-        home.cli("save", timeout=30)
-        home.cli("scale", "web", "2", timeout=30)
+def commands(path):
+    """[(words, environment)] of one of the daemon's ways."""
+    return {
+        "start": [(["start", "plain.js", "-n", "more", "-i", "1", "-f"], {"PORT": "0"}),
+                  (["delete", "more"], {})],
+        "reload": [(["reload", "web"], {})],
+        "logs": [(["logs", "talk", "--nostream", "--lines", "5"], {}), (["flush", "talk"], {}),
+                 (["reloadLogs"], {})],
+        "list": [(["jlist"], {}), (["describe", "web"], {})],
+        "state": [(["scale", "web", "+1"], {}), (["save"], {}), (["scale", "web", "2"], {})],
+    }[path]
+
+
+def exercise(home, path):
+    """One of the daemon's ways; it may fail, but it must end. Whether all of it was done."""
+    results = [home.cli(*words, env=env, timeout=30) for words, env in commands(path)]
+    return all(result.code == 0 for result in results)
+
+
+WHOLE = {("web", "online"): 2, ("talk", "online"): 1}
+
+
+def mend(home):
+    """After a way that failed, so that the next one is as long as the first was."""
+    if collections.Counter((one.name, one.status) for one in home.jlist()) == WHOLE:
+        return
+    home.cli("delete", "more", timeout=30)
+    home.cli("restart", "web", timeout=30)
+    home.cli("scale", "web", "2", timeout=30)
+    home.wait(lambda all_: collections.Counter((one.name, one.status) for one in all_) == WHOLE, 30)
 
 
 def prepare(home, port):
@@ -104,20 +142,27 @@ def test_each_allocation_fails(home, path):
     prepare(home, port)
     pid = home.daemon_pid()
     signal.alarm(7200 if THOROUGH else 120)
-    number, step = 1, 1
-    while True:
-        memory.fail(number)
-        exercise(home, path, port)
-        reached = memory.failed()
-        memory.off()
+    tried = 0
+    for number in itertools.count(PART, PARTS) if THOROUGH else SOME:
+        done = fail_allocation(home, memory, path, number)
         assert procfs.alive(pid), f"allocation {number}\n{home.daemon_log()[-4000:]}"
-        if not reached or (not THOROUGH and number > 50):
+        if not memory.failed():
+            assert done, f"nothing failed, but: {home.results[-3:]}"
             break
-        number += step
-        if not THOROUGH:
-            step = max(1, number // 2)
-    assert number > 3, "the library was not loaded"
+        tried += 1
+        if not done:
+            mend(home)
+    print(f"{path}: {tried} allocations failed, up to the {number}th")
+    assert tried >= 3, "the library was not loaded"
     assert_sound(home, pid, port)
+
+
+def fail_allocation(home, memory, path, number):
+    memory.fail(number)
+    try:
+        return exercise(home, path)
+    finally:
+        memory.off()
 
 
 @contextlib.contextmanager
@@ -125,9 +170,9 @@ def failing(home, pid, call, error, when):
     """strace makes the daemon's calls fail; yields the trace."""
     trace = home.root / "trace"
     tracer = subprocess.Popen(
-        ["strace", "-qq", "-y", "-Z", "-o", trace, *_threads(pid), *_files(home, call), "-e", f"trace={call}", "-e",
-         f"inject={call}:error={error}:when={when}"], stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE, text=True)
+        ["strace", "-qq", "-y", "-Z", "-o", trace, *_threads(pid), *_files(home, pid, call),
+         "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={when}"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
     try:
         until(lambda: tracer.poll() is not None or _traced(pid), 5, "the tracer")
         yield trace if tracer.poll() is None else None
@@ -150,17 +195,33 @@ def _threads(pid):
     return [word for thread in os.listdir(f"/proc/{pid}/task") for word in ("-p", thread)]
 
 
-def _files(home, call):
+def _files(home, pid, call):
     """What is read and written that may fail: libuv has pipes of its own for signals, which no
     kernel has fail, and it hangs or ends when they do."""
     if call not in ("read", "write"):
         return []
-    logs = [home.path / "logs" / f"{name}-{stream}{number}.log" for name in ("web", "talk", "more")
-            for stream in ("out", "error") for number in ("", *(f"-{id_}" for id_ in range(9)))]
-    saved = [home.path / f"{name}.json{suffix}" for name in ("state", "dump")
-             for suffix in ("", ".new")]
-    return [word for path in (home.path / "daemon.log", *logs, *saved)
-            for word in ("-P", str(path))]
+    files = [home.path / "logs" / f"{name}-{stream}{number}.log" for name in ("web", "talk", "more")
+             for stream in ("out", "error") for number in ("", *(f"-{id_}" for id_ in range(9)))]
+    files += [home.path / f"{name}.json{suffix}" for name in ("state", "dump")
+              for suffix in ("", ".new")]
+    files += [home.path / "daemon.log", *home.path.glob("pids/*"), "/etc/passwd",
+              f"/proc/{pid}/task/{pid}/children", f"/proc/{pid}/stat"]
+    files += [f"/proc/{worker}/stat" for worker in children(pid)]
+    return [word for path in (*files, *pipes_of_workers(pid)) for word in ("-P", str(path))]
+
+
+def children(pid):
+    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+
+
+def pipes_of_workers(pid):
+    """libuv has both ends of its own."""
+    names = []
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            names.append(os.readlink(path))
+    return [name for name, count in collections.Counter(names).items()
+            if name.startswith("pipe:") and count == 1]
 
 
 def _traced(pid):
@@ -169,33 +230,65 @@ def _traced(pid):
 
 
 def failed_inside_libuv(trace):
-    """libuv ends a process for which the kernel has no memory when it is to watch a descriptor. The
+    """libuv ends a process for which the kernel cannot watch a descriptor, or no longer. The
     workers live on then, and the next daemon takes over."""
-    return any("EPOLL_CTL_ADD" in line and "INJECTED" in line for line in trace.splitlines())
+    return any("epoll_ctl(" in line and "INJECTED" in line for line in trace.splitlines())
 
 
-@pytest.mark.parametrize("call, error", CALLS if THOROUGH else CALLS[::6])
+@pytest.mark.parametrize("call, error", TRIED)
 def test_each_call_fails(home, call, error):
-    """The first ones of a kind in each of the daemon's ways, and then all of them."""
+    """One after the other of a kind in each of the daemon's ways, and then all of them."""
     port = free_port()
     prepare(home, port)
     pid = home.daemon_pid()
     signal.alarm(7200 if THOROUGH else 120)
+    tried = collections.Counter()
     for path in PATHS:
-        for when in (*range(1, 20), "1+") if THOROUGH else (1,):
-            if when == "1+" and call in ("read", "write", "epoll_ctl", "recvmsg", "fcntl"):
-                continue  # no answer could come
-            with failing(home, pid, call, error, when) as trace:
-                if trace is None:
-                    pytest.skip("strace has no such call here")
-                exercise(home, path, port)
-            if not procfs.alive(pid) and failed_inside_libuv(trace.read_text()):
-                home.begin()
-                pid = home.daemon_pid()
-            assert procfs.alive(pid), f"{path}, {when}\n{home.daemon_log()[-4000:]}"
-            if "INJECTED" not in trace.read_text():
+        for when in itertools.count(1) if THOROUGH else [1]:
+            pid, failed = fail_call(home, path, call, error, when)
+            if not failed:
                 break
+            tried[path] += 1
+        if THOROUGH and tried[path] and call not in ENDLESS:
+            pid, _ = fail_call(home, path, call, error, "1+")
+    print(f"{call} {error}: {dict(tried)}")
     assert_sound(home, pid, port)
+
+
+def fail_call(home, path, call, error, when):
+    """The daemon's pid, another one if libuv has ended it, and whether there was such a call."""
+    pid = home.daemon_pid()
+    with failing(home, pid, call, error, when) as trace:
+        if trace is None:
+            pytest.skip("strace has no such call here")
+        done = exercise(home, path)
+    text = trace.read_text(errors="replace")
+    if not procfs.alive(pid) and failed_inside_libuv(text):
+        pid = home.begin()
+    assert procfs.alive(pid), f"{path}, {when}\n{text[-2000:]}\n{home.daemon_log()[-4000:]}"
+    failed = "INJECTED" in text
+    assert done or failed, f"nothing failed, but: {home.results[-3:]}"
+    if not done:
+        mend(home)
+    return pid, failed
+
+
+@pytest.mark.skipif(not THOROUGH, reason="which ones there are is up to the libraries as well")
+@pytest.mark.parametrize("path", PATHS)
+def test_no_call_is_forgotten(home, path):
+    """Whatever the daemon calls in its ways is one of those that fail above."""
+    prepare(home, free_port())
+    pid = home.daemon_pid()
+    trace = home.root / "trace"
+    tracer = subprocess.Popen(["strace", "-qq", "-o", trace, *_threads(pid)],
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    until(lambda: tracer.poll() is not None or _traced(pid), 5, "the tracer")
+    done = exercise(home, path)
+    end_trace(tracer)
+    assert done, home.results[-3:]
+    called = set(re.findall(r"^\d+ +(\w+)\(", trace.read_text(errors="replace"), re.MULTILINE))
+    assert "accept4" in called
+    assert called <= {*CALLS, *NOT_TRIED}, called.difference(CALLS, NOT_TRIED)
 
 
 # A save that is cut off.
