@@ -67,7 +67,7 @@ def test_binary_runs_from_there(prefix, tmp_path):
         until(lambda: {get(port, "/whoami").json()["slot"] for _ in range(4)} == {0, 1}, 10, "both")
     finally:
         server.terminate()
-        _, errors = server.communicate(timeout=10)
+        _, errors = server.communicate(timeout=30)
     assert server.returncode == 0
     assert not any(report in errors for report in SANITIZER_REPORTS)
 
@@ -97,7 +97,7 @@ def assert_serves(prefix, worker):
         until(lambda: {get(port).body.split()[3] for _ in range(4)} == {b"0,", b"1,"}, 10, "both")
     finally:
         master.terminate()
-        assert master.wait(10) == 0
+        assert master.wait(30) == 0
 
 
 def test_a_worker_with_the_shared_library(prefix, tmp_path):

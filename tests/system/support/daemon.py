@@ -20,7 +20,7 @@ import uuid
 from . import procfs
 from .output import Output
 from .primary import APPS, BATON, MARK, SANITIZER_REPORTS
-from .wait import until
+from .wait import PATIENCE, until
 
 # What a test's own surroundings must not decide.
 _FOREIGN = ("PM2_", "BATON", "NODE_APP_INSTANCE", "PORT", "NOTIFY_SOCKET", "LISTEN_", "COLUMNS",
@@ -313,7 +313,7 @@ class Home:
         orderly = True
         try:
             self._end()
-            orderly = self._wait_nothing_left(5)
+            orderly = self._wait_nothing_left(PATIENCE)
         finally:
             left = self._describe_leftovers()
             self._kill_leftovers()
