@@ -247,13 +247,13 @@ int accept_socket_probe(struct accept_socket *socket) {
 }
 
 /* Receiving with a full descriptor table would lose the client. */
-static int check_free_descriptor(const struct accept_socket *socket) {
+static int check_free_descriptor(const struct accept_socket *socket, int limit) {
     int spare = fcntl(socket->worker, F_DUPFD_CLOEXEC, 0);
 
     if (spare < 0)
         return -errno;
     close(spare);
-    return 0;
+    return spare < limit ? 0 : -EMFILE;
 }
 
 static void read_record(const struct native_client *record, int descriptor,
@@ -264,7 +264,7 @@ static void read_record(const struct native_client *record, int descriptor,
     memcpy(&ret_client->address, record->address, sizeof(record->address));
 }
 
-int accept_socket_take_back(struct accept_socket *socket,
+int accept_socket_take_back(struct accept_socket *socket, int descriptor_limit,
                             struct accept_socket_returned *ret_client) {
     unsigned char bytes[NATIVE_CLIENT_MAX];
     struct descriptor_received received;
@@ -272,7 +272,9 @@ int accept_socket_take_back(struct accept_socket *socket,
     int error;
 
     for (;;) {
-        error = check_free_descriptor(socket);
+        error = check_free_descriptor(socket, descriptor_limit);
+        if (error == -EMFILE && accept_socket_outstanding(socket) == 0)
+            return 0; /* the last one may have taken the last number */
         if (error == 0)
             error = descriptor_receive(socket->worker, bytes, sizeof(bytes), &received);
         if (error)

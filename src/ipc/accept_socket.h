@@ -69,9 +69,9 @@ uint32_t accept_socket_outstanding(const struct accept_socket *socket);
 int accept_socket_probe(struct accept_socket *socket);
 
 /* Reads back the oldest record that the worker has not received, also while the worker goes on
- * receiving. 1 with *ret_client, 0 when nothing is left, or a UV_E*; UV_EMFILE leaves the client
- * where it is. Probes are skipped. */
-int accept_socket_take_back(struct accept_socket *socket,
+ * receiving. 1 with *ret_client, 0 when nothing is left, or a UV_E*; UV_EMFILE, when no descriptor
+ * below `descriptor_limit` is free, leaves the client where it is. Probes are skipped. */
+int accept_socket_take_back(struct accept_socket *socket, int descriptor_limit,
                             struct accept_socket_returned *ret_client);
 
 /* No more clients will come: the worker reads what is left, then end of file. */

@@ -4,6 +4,7 @@
 #include "master/client.h"
 #include "master/dispatcher.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -26,6 +27,7 @@ int accept_delivery_start(struct accept_way *way, uv_loop_t *loop, struct member
         return result;
     way->member = member;
     way->sent = 0;
+    way->descriptor_limit = INT_MAX;
     result = uv_poll_init(loop, &way->poll, way->socket.master);
     if (result < 0) {
         accept_socket_destroy(&way->socket);
@@ -123,7 +125,7 @@ struct accept_leftover {
 static int take_leftover(struct leftover *leftover, struct client **ret_client) {
     struct accept_leftover *rest = LIST_ENTRY(leftover, struct accept_leftover, leftover);
     struct accept_socket_returned returned;
-    int result = accept_socket_take_back(&rest->socket, &returned);
+    int result = accept_socket_take_back(&rest->socket, INT_MAX, &returned);
 
     if (result != 1)
         return result;
@@ -168,7 +170,8 @@ static bool take_back_now(struct member *member) {
     struct accept_socket_returned returned;
     int result;
 
-    while ((result = accept_socket_take_back(&way->socket, &returned)) == 1) {
+    while ((result = accept_socket_take_back(&way->socket, way->descriptor_limit, &returned)) ==
+           1) {
         struct client *client = create_returned(&returned);
 
         way->sent -= way->sent > 0;
@@ -201,13 +204,14 @@ static bool accept_take_back(struct member *member, bool dead) {
     return true;
 }
 
-static void accept_probe(struct member *member) {
+static bool accept_probe(struct member *member) {
     struct accept_way *way = member->way;
 
     if (accept_socket_probe(&way->socket) < 0)
-        return;
+        return false;
     way->sent = 1;
     trace(way, ACCEPT_TRACE_PROBE, NULL, 0);
+    return true;
 }
 
 const struct delivery accept_delivery = {

@@ -17,7 +17,7 @@ extern const struct delivery
 enum accept_trace_kind {
     ACCEPT_TRACE_CLIENT,
     ACCEPT_TRACE_TAKEN_BACK,
-    ACCEPT_TRACE_LEFT, /* `sequence` clients of a dead worker */
+    ACCEPT_TRACE_LEFT, /* `sequence` clients of a worker that is dead or has closed it */
     ACCEPT_TRACE_PROBE,
 };
 
@@ -34,7 +34,9 @@ struct accept_way {
     struct accept_socket socket;
     struct member *member;
     uv_poll_t poll;
-    uint32_t sent; /* records sent and not known to be received */
+    uint32_t sent;        /* records sent and not known to be received */
+    int descriptor_limit; /* a live worker's clients are taken back only to numbers below it, so
+                             that some stay free; the caller may set it, else there is none */
     void (*trace)(void *owner, const struct accept_trace *crossing); /* or NULL */
     void *owner;
     void (*on_closed)(void *owner);

@@ -159,6 +159,9 @@ void child_remove_member(struct child *child, struct child_member *member, bool 
     struct listener *listener = member->listener;
 
     dispatcher_leave(&listener->dispatcher, &member->member, dead, clock_ms());
+    /* What could not be recalled, as descriptors are short, would go with the accept socket. */
+    if (member->member.unacknowledged > 0 && member->member.delivery == &accept_delivery)
+        dispatcher_leave(&listener->dispatcher, &member->member, true, clock_ms());
     if (!list_empty(&member->member.handed)) {
         member->leaving = true; /* what it has been sent inline it will still answer */
         return;

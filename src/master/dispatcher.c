@@ -478,16 +478,21 @@ static uint64_t elapsed(uint64_t since_ms, uint64_t now_ms) {
     return now_ms > since_ms ? now_ms - since_ms : 0;
 }
 
-/* Takes the clients of a stuck worker to others, then asks it for a sign of life. */
+/* A stuck worker without clients must have a probe, for nothing else would tell that it is well
+ * again; who cannot be asked is tried with clients. */
+static void ask_for_life(struct member *member) {
+    member->probed = member->delivery->probe && member->delivery->probe(member);
+    member->unacknowledged = member->probed;
+    member->stuck = member->probed;
+}
+
+/* Takes the clients of a stuck worker to others, then asks it for a sign of life. Those that cannot
+ * be recalled yet are one when it takes them. */
 static void relieve(struct dispatcher *dispatcher, struct member *member) {
-    if (member->probed || !member->delivery->take_back(member, false))
+    if (member->probed)
         return;
-    member->unacknowledged = 0;
-    if (member->delivery->probe) {
-        member->delivery->probe(member);
-        member->probed = true;
-        member->unacknowledged = 1;
-    }
+    if (member->delivery->take_back(member, false) || member->unacknowledged == 0)
+        ask_for_life(member);
     update_busy(dispatcher, member);
     dispatcher_refresh(member);
 }

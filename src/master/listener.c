@@ -260,8 +260,8 @@ static bool descriptors_short(const struct listener *listener) {
 static void on_tick(uv_timer_t *timer) {
     struct listener *listener = timer->data;
     uint64_t now_ms = clock_ms();
-    bool again = dispatcher_tick(&listener->dispatcher, now_ms);
 
+    dispatcher_tick(&listener->dispatcher, now_ms);
     if (listener->events->examine && now_ms - listener->examined_ms >= EXAMINE_MS) {
         listener->examined_ms = now_ms;
         listener->events->examine(listener->owner, listener);
@@ -270,7 +270,8 @@ static void on_tick(uv_timer_t *timer) {
         listener->starved = false;
         resume(listener);
     }
-    if (!again && (!listener->starved || listener->finished))
+    /* What has been done since the dispatcher's own tick may need another one. */
+    if (!listener->dispatcher.ticking && (!listener->starved || listener->finished))
         uv_timer_stop(timer);
 }
 

@@ -38,8 +38,9 @@ struct delivery {
      * lives. */
     bool (*take_back)(struct member *member, bool dead);
 
-    /* Asks a stuck worker for a sign of life; NULL where its late acknowledgement is one. */
-    void (*probe)(struct member *member);
+    /* Asks a stuck worker that holds no client for a sign of life, false when it cannot be asked;
+     * NULL where its late acknowledgement is one. */
+    bool (*probe)(struct member *member);
 };
 
 struct member {

@@ -89,7 +89,7 @@ static void trace_record(void *owner, const struct accept_trace *crossing) {
         break;
     case ACCEPT_TRACE_LEFT:
         message.outgoing = false;
-        trace(child, &message, "%llu clients of listener %u left by the dead", sequence,
+        trace(child, &message, "%llu clients of listener %u left behind", sequence,
               crossing->member->id);
         break;
     case ACCEPT_TRACE_PROBE:
@@ -179,6 +179,7 @@ int native_worker_open_way(struct child *child, struct child_member *member) {
         listener->key.kind == LISTENER_UNIX ? 0 : listener->bound_length);
     if (result < 0)
         return result;
+    member->way.descriptor_limit = listener->descriptor_limit;
     member->way.owner = child;
     member->way.trace = child->settings->trace ? trace_record : NULL;
     return 0;

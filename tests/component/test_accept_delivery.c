@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #define CLIENTS_MAX 400
@@ -299,6 +300,57 @@ static void test_a_stuck_workers_clients_go_to_another(void **state) {
     end_clients();
 }
 
+/* A limit under which `count` more descriptors can be opened. */
+static int limit_for(unsigned count) {
+    int spare[CLIENTS_MAX];
+    int limit;
+
+    for (unsigned i = 0; i < count; i++)
+        spare[i] = fcntl(listener.descriptor, F_DUPFD_CLOEXEC, 0);
+    limit = spare[count - 1] + 1;
+    while (count-- > 0)
+        close(spare[count]);
+    return limit;
+}
+
+/* The master has exactly as many numbers as the stuck worker has clients. */
+static void test_a_stuck_worker_recovers_where_its_clients_take_all_descriptors(void **state) {
+    struct worker *worker = start_worker(0, 16);
+    struct rlimit before, low;
+
+    (void)state;
+    connect_clients(10);
+    LOOP_UNTIL(listener.accepted_total == 10);
+    getrlimit(RLIMIT_NOFILE, &before);
+    low = before;
+    low.rlim_cur = (rlim_t)limit_for(10);
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &low), 0);
+    LOOP_UNTIL(worker->member.stuck && listener.dispatcher.waiting_count == 10);
+    assert_int_equal(fcntl(worker->descriptor, F_DUPFD_CLOEXEC, 0), -1);
+    assert_true(receive(worker));
+    setrlimit(RLIMIT_NOFILE, &before);
+    LOOP_UNTIL((receive_all(worker), served_count == 10));
+    end_clients();
+}
+
+/* Whatever is left of the descriptors is for the master's own, a successor of the worker first. */
+static void test_a_stuck_workers_clients_leave_some_descriptors(void **state) {
+    struct worker *worker = start_worker(0, 16);
+
+    (void)state;
+    connect_clients(10);
+    LOOP_UNTIL(listener.accepted_total == 10);
+    worker->way.descriptor_limit = limit_for(4);
+    LOOP_UNTIL(worker->member.stuck);
+    loop_run(100);
+    assert_int_equal(listener.dispatcher.waiting_count, 4);
+    assert_int_equal(accept_socket_outstanding(&worker->way.socket), 6);
+    start_worker(1, 16);
+    LOOP_UNTIL((receive_all(&workers[1]), served_count == 10));
+    assert_int_equal(worker->received, 0);
+    end_clients();
+}
+
 /* All are stuck: clients wait, nobody is asked without pause, and the first to recover serves. */
 static void test_all_workers_stuck_with_a_window_of_one(void **state) {
     (void)state;
@@ -394,6 +446,8 @@ int main(void) {
         TEST(a_dead_worker_loses_nothing_it_had_not_received),
         TEST(those_taken_back_go_first_and_in_order),
         TEST(a_stuck_workers_clients_go_to_another),
+        TEST(a_stuck_worker_recovers_where_its_clients_take_all_descriptors),
+        TEST(a_stuck_workers_clients_leave_some_descriptors),
         TEST(all_workers_stuck_with_a_window_of_one),
         TEST(the_hard_limit_of_a_worker_that_only_holds_a_probe),
         TEST(a_worker_that_is_asked_to_finish),

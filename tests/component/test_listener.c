@@ -333,6 +333,38 @@ static void test_who_waits_too_long_is_let_go(void **state) {
     stop();
 }
 
+/* Brings a client once nothing is left to look after. */
+static void bring_back(void *owner, struct listener *which) {
+    struct client *client;
+
+    (void)owner;
+    which->examined_ms = 0; /* with each tick */
+    if (which->dispatcher.ticking || which->dispatcher.arrivals > 1)
+        return;
+    client = client_create(fcntl(which->descriptor, F_DUPFD_CLOEXEC, 0));
+    assert_non_null(client);
+    dispatcher_add(&which->dispatcher, client, uv_now(&loop));
+    dispatcher_run(&which->dispatcher, uv_now(&loop));
+}
+
+/* The look at stuck workers follows the dispatcher's own tick and may bring clients back: also
+ * after what was the last tick. */
+static void test_clients_that_come_back_during_the_last_tick_are_looked_after(void **state) {
+    static const struct listener_events examining = {
+        .stuck = on_stuck, .expired = on_stuck, .failed = on_failed, .examine = bring_back};
+    int client;
+
+    (void)state;
+    options.limits.wait_ms = 100;
+    assert_int_equal(start(), 0);
+    listener.events = &examining;
+    client = connect_client();
+    LOOP_UNTIL(listener.dispatcher.arrivals == 2);
+    LOOP_UNTIL(listener.dispatcher.gave_up_total == 2);
+    close(client);
+    stop();
+}
+
 static void test_a_broken_socket_is_told_once(void **state) {
     (void)state;
     assert_int_equal(start(), 0);
@@ -525,6 +557,7 @@ int main(void) {
         TEST(a_crowd_is_accepted_and_handed_over),
         TEST(clients_are_accepted_against_credit),
         TEST(who_waits_too_long_is_let_go),
+        TEST(clients_that_come_back_during_the_last_tick_are_looked_after),
         TEST(a_broken_socket_is_told_once),
         TEST(with_no_descriptor_left_nothing_is_dropped),
         TEST(accepting_pauses_below_the_limit),

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <signal.h>
@@ -710,7 +711,7 @@ static void test_a_killed_program_leaves_its_clients(void **state) {
     assert_true(send_client());
     loop_run(20);
     assert_int_equal(supervisor.waiting_count, 0);
-    assert_int_equal(accept_socket_take_back(&way, &client), 1);
+    assert_int_equal(accept_socket_take_back(&way, INT_MAX, &client), 1);
     assert_int_equal(number_of(client.descriptor), 0);
     close(client.descriptor);
 }
@@ -725,7 +726,7 @@ static void test_a_stopped_program_leaves_its_clients(void **state) {
     LOOP_UNTIL(waitpid(program, NULL, WUNTRACED | WNOHANG) == program);
     assert_true(send_client());
     loop_run(20);
-    assert_int_equal(accept_socket_take_back(&way, &client), 1);
+    assert_int_equal(accept_socket_take_back(&way, INT_MAX, &client), 1);
     kill(program, SIGCONT);
     LOOP_UNTIL(supervisor.waiting_count == 1);
     close(client.descriptor);

@@ -128,6 +128,23 @@ def test_clients_queued_at_a_worker_that_closes(start):
     assert len(pids_of([get(app.port) for _ in range(20)])) == 2
 
 
+def test_clients_queued_at_a_worker_that_closes_while_descriptors_are_short(start):
+    """The master has not enough for all that it had sent: none of them goes with the listener."""
+    app = start_server(start, "poll", flags=PATIENT, window=16, wrap=["prlimit", "--nofile=56"])
+    retiring = client_of(app, 0)
+    pids = [app.status().slot(number).pid for number in range(2)]
+    for pid in pids:
+        stop_process(pid)
+    crowd = Crowd(app.port, 80)
+    app.wait_status(lambda now: now.total("waiting") == 32 and now.waiting() == 16)
+    retiring.sendall(b"GET /close HTTP/1.1\r\n\r\n")
+    os.kill(pids[0], signal.SIGCONT)
+    assert retiring.recv(65536).startswith(b"HTTP/1.1 200")
+    app.wait_status(lambda now: now.slot(0).waiting == 0)
+    os.kill(pids[1], signal.SIGCONT)
+    assert outcomes(crowd.finish()) == {"ok": 80}
+
+
 @pytest.mark.parametrize("way", [0, 1, 2], ids=["system call", "dup2", "close_range"])
 def test_a_listener_closed_out_of_sight(start, way):
     """Not by close(), which is all that the library sees: nobody waits for that worker, and it is

@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <setjmp.h>
@@ -356,14 +357,14 @@ static void test_take_back_all(void **state) {
     assert_int_equal(receive(socket.worker, &client), 1);
     assert_int_equal(accept_socket_probe(&socket), 0);
     for (uint64_t sequence = 2; sequence <= 10; sequence++) {
-        assert_int_equal(accept_socket_take_back(&socket, &returned), 1);
+        assert_int_equal(accept_socket_take_back(&socket, INT_MAX, &returned), 1);
         assert_int_equal(returned.sequence, sequence);
         assert_int_equal(fcntl(returned.descriptor, F_GETFD), FD_CLOEXEC);
         assert_int_equal(returned.address_length, sizeof(PEER));
         assert_memory_equal(&returned.address, &PEER, sizeof(PEER));
         close(returned.descriptor);
     }
-    assert_int_equal(accept_socket_take_back(&socket, &returned), 0);
+    assert_int_equal(accept_socket_take_back(&socket, INT_MAX, &returned), 0);
     assert_int_equal(accept_socket_outstanding(&socket), 0);
     assert_int_equal(count_open(), before);
     accept_socket_destroy(&socket);
@@ -389,11 +390,11 @@ static void test_take_back_after_the_worker_died(void **state) {
     assert_int_equal(WEXITSTATUS(status), 1);
     assert_int_equal(send_clients(&socket, 1), 1);
     for (uint64_t sequence = 3; sequence <= 11; sequence++) {
-        assert_int_equal(accept_socket_take_back(&socket, &returned), 1);
+        assert_int_equal(accept_socket_take_back(&socket, INT_MAX, &returned), 1);
         assert_int_equal(returned.sequence, sequence);
         close(returned.descriptor);
     }
-    assert_int_equal(accept_socket_take_back(&socket, &returned), 0);
+    assert_int_equal(accept_socket_take_back(&socket, INT_MAX, &returned), 0);
     accept_socket_destroy(&socket);
 }
 
@@ -406,10 +407,10 @@ static void test_worker_shuts_its_end_down(void **state) {
     assert_int_equal(shutdown(socket.worker, SHUT_RDWR), 0);
     assert_int_equal(send_clients(&socket, 1), -EPIPE);
     assert_int_equal(accept_socket_probe(&socket), -EPIPE);
-    assert_int_equal(accept_socket_take_back(&socket, &returned), 1);
+    assert_int_equal(accept_socket_take_back(&socket, INT_MAX, &returned), 1);
     assert_int_equal(returned.sequence, 1);
     close(returned.descriptor);
-    assert_int_equal(accept_socket_take_back(&socket, &returned), 0);
+    assert_int_equal(accept_socket_take_back(&socket, INT_MAX, &returned), 0);
     accept_socket_destroy(&socket);
 }
 
@@ -427,9 +428,13 @@ static void test_take_back_needs_a_free_descriptor(void **state) {
     lower = limit;
     lower.rlim_cur = (rlim_t)lowest_free;
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &lower), 0);
-    assert_int_equal(accept_socket_take_back(&socket, &returned), -EMFILE);
+    assert_int_equal(accept_socket_take_back(&socket, INT_MAX, &returned), -EMFILE);
     assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
-    assert_int_equal(accept_socket_take_back(&socket, &returned), 1);
+    assert_int_equal(accept_socket_take_back(&socket, lowest_free, &returned), -EMFILE);
+    assert_int_equal(accept_socket_take_back(&socket, lowest_free + 1, &returned), 1);
+    assert_int_equal(returned.descriptor, lowest_free);
+    /* The last one has taken the last number, and it is known to be the last. */
+    assert_int_equal(accept_socket_take_back(&socket, lowest_free + 1, &returned), 0);
     close(returned.descriptor);
     accept_socket_destroy(&socket);
 }
@@ -483,7 +488,7 @@ static void run_worker(struct accept_socket *socket, struct tally *tally) {
 static void take_back_some(struct accept_socket *socket, struct tally *tally, unsigned count) {
     struct accept_socket_returned returned;
 
-    while (count-- > 0 && accept_socket_take_back(socket, &returned) == 1) {
+    while (count-- > 0 && accept_socket_take_back(socket, INT_MAX, &returned) == 1) {
         atomic_fetch_add(&tally->returned[returned.sequence], 1);
         close(returned.descriptor);
     }

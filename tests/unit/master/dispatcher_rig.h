@@ -54,7 +54,9 @@ struct rig {
     uint64_t now_ms;
     struct rig_worker workers[RIG_WORKERS];
     uint32_t worker_count;
-    uint32_t clients;                    /* added so far */
+    uint32_t recallable; /* clients that a live accept-like worker's way gives back, of all */
+    bool mute;           /* nobody can be sent a probe */
+    uint32_t clients;    /* added so far */
     uint8_t served[RIG_CLIENTS + 1];     /* how often */
     int8_t with_worker[RIG_CLIENTS + 1]; /* opened less taken back */
     uint32_t served_order[RIG_CLIENTS + 1];
@@ -178,37 +180,55 @@ static inline void rig_accept_watch(struct member *member, bool on) {
     assert_true(on == member->watched);
 }
 
-static inline bool rig_accept_take_back(struct member *member, bool dead) {
-    struct rig_worker *worker = rig_worker_of(member);
-    uint32_t before = worker->sent;
-    uint32_t queued = worker->queued;
-    uint32_t count = 0;
+static inline uint32_t rig_dequeue(struct rig_worker *worker) {
+    uint32_t first = worker->queue[0];
 
-    (void)dead;
-    worker->queued = 0;
-    for (uint32_t i = 0; i < queued; i++) {
-        struct client *client;
-
-        if (worker->queue[i] == RIG_PROBE)
-            continue;
-        client = client_create(-1);
-        assert_non_null(client);
-        client->cookie = worker->queue[i];
-        client->accepted_ms = worker->rig->now_ms;
-        count++;
-        dispatcher_return(member, client);
-    }
-    worker->sent = 0;
-    if (before > count && !member->probed)
-        member->acknowledged_total += before - count;
-    return true;
+    assert_true(worker->queued > 0);
+    memmove(worker->queue, worker->queue + 1, --worker->queued * sizeof worker->queue[0]);
+    return first;
 }
 
-static inline void rig_accept_probe(struct member *member) {
+static inline void rig_recall(struct rig_worker *worker) {
+    uint32_t number = rig_dequeue(worker);
+    struct client *client;
+
+    worker->sent--;
+    if (number == RIG_PROBE)
+        return;
+    client = client_create(-1);
+    assert_non_null(client);
+    client->cookie = number;
+    client->accepted_ms = worker->rig->now_ms;
+    dispatcher_return(&worker->member, client);
+}
+
+/* Of a live worker as many as there are descriptors for: with none left it cannot even tell that
+ * nothing is left. */
+static inline bool rig_accept_take_back(struct member *member, bool dead) {
+    struct rig_worker *worker = rig_worker_of(member);
+    uint32_t *recallable = &worker->rig->recallable;
+    uint32_t received = rig_accept_settle(member);
+
+    member->unacknowledged -= received;
+    if (!member->probed)
+        member->acknowledged_total += received;
+    while (worker->queued > 0 && (dead || *recallable > 0)) {
+        if (!dead && *recallable != RIG_UNLIMITED && worker->queue[0] != RIG_PROBE)
+            --*recallable;
+        rig_recall(worker);
+    }
+    return dead || *recallable > 0;
+}
+
+static inline bool rig_accept_probe(struct member *member) {
     struct rig_worker *worker = rig_worker_of(member);
 
+    assert_int_equal(worker->queued, 0);
+    if (worker->rig->mute)
+        return false;
     worker->queue[worker->queued++] = RIG_PROBE;
     worker->sent = 1;
+    return true;
 }
 
 static const struct delivery rig_accept = {.name = "accept-like",
@@ -331,6 +351,8 @@ static inline void rig_check_worker(const struct rig *rig, const struct rig_work
                                                         member->unacknowledged >= member->window);
     assert_int_equal(member->credit, rig_room(member));
     assert_true(member->unacknowledged <= member->window);
+    /* It is its next acknowledgement that lets it have clients again. */
+    assert_true(!member->stuck || !member->joined || member->unacknowledged > 0);
     if (!member->joined)
         assert_true(!member->blocked && !member->watched && member->refused_until_ms == 0);
     rig_check_candidate(rig, member);
@@ -397,6 +419,7 @@ static inline void rig_check(const struct rig *rig) {
 static inline void rig_init(struct rig *rig, const char *policy) {
     memset(rig, 0, sizeof *rig);
     rig->now_ms = 1000;
+    rig->recallable = RIG_UNLIMITED;
     rig->spy = rig_policy_create(policy);
     dispatcher_init(&rig->dispatcher, &rig->spy->policy, &rig_events, rig);
 }
@@ -485,10 +508,10 @@ static inline void rig_refuse(struct rig *rig, struct rig_worker *worker, uint32
 
 /* An accept-like worker receives one record; nobody hears of it unless it is watched. */
 static inline void rig_receive(struct rig *rig, struct rig_worker *worker) {
-    assert_true(worker->queued > 0);
-    if (worker->queue[0] != RIG_PROBE)
-        rig_serve(rig, worker->queue[0]);
-    memmove(worker->queue, worker->queue + 1, --worker->queued * sizeof worker->queue[0]);
+    uint32_t number = rig_dequeue(worker);
+
+    if (number != RIG_PROBE)
+        rig_serve(rig, number);
     if (worker->member.watched)
         dispatcher_room(&worker->member, rig->now_ms);
     rig_check(rig);

@@ -454,6 +454,55 @@ static void test_a_stuck_accept_worker_loses_its_clients_to_another(void **state
     assert_true(stuck->queued > 0);
 }
 
+/* A worker without room for more: the master's own descriptors are just enough for all that it has
+ * not received. It must be asked, for otherwise nothing would ever tell that it is well again. */
+static void test_a_stuck_worker_is_asked_when_no_descriptor_is_left(void **state) {
+    struct rig_worker *worker = rig_worker_join(&rig, &rig_accept, 0, 4);
+
+    (void)state;
+    rig_add(&rig, 4);
+    rig.recallable = 4;
+    rig_wait(&rig, 120);
+    assert_int_equal(rig.recallable, 0);
+    assert_int_equal(rig_waiting(&rig), 4);
+    assert_true(worker->member.probed);
+    rig_receive(&rig, worker);
+    rig_wait(&rig, DISPATCHER_TICK);
+    assert_int_equal(rig_waiting(&rig), 0);
+    assert_int_equal(worker->queued, 4);
+}
+
+static void test_what_cannot_be_recalled_stays_and_is_a_sign_of_life(void **state) {
+    struct rig_worker *worker = rig_worker_join(&rig, &rig_accept, 0, 4);
+
+    (void)state;
+    rig_add(&rig, 4);
+    rig.recallable = 3;
+    rig_wait(&rig, 200);
+    assert_int_equal(rig_waiting(&rig), 3);
+    assert_int_equal(worker->queued, 1);
+    assert_false(worker->member.probed);
+    rig_receive(&rig, worker);
+    rig_wait(&rig, DISPATCHER_TICK);
+    assert_false(worker->member.stuck);
+    assert_int_equal(worker->queued, 3);
+}
+
+static void test_a_stuck_worker_that_cannot_be_asked_is_tried_with_clients(void **state) {
+    struct rig_worker *worker = rig_worker_join(&rig, &rig_accept, 0, 4);
+
+    (void)state;
+    rig.mute = true;
+    rig_add(&rig, 4);
+    rig_wait(&rig, 1000);
+    assert_true(worker->stuck_events > 1);
+    while (rig.served_count < 4) {
+        if (worker->queued > 0)
+            rig_receive(&rig, worker);
+        rig_wait(&rig, DISPATCHER_TICK);
+    }
+}
+
 static void test_a_withdrawn_worker_keeps_what_it_was_sent_even_when_it_is_slow(void **state) {
     struct rig_worker *worker = rig_worker_join(&rig, &rig_accept, 0, 4);
 
@@ -757,6 +806,9 @@ int main(void) {
         TEST(a_shared_member_is_never_a_candidate),
         TEST(a_stuck_inline_worker_gets_no_more_until_it_answers),
         TEST(a_stuck_accept_worker_loses_its_clients_to_another),
+        TEST(a_stuck_worker_is_asked_when_no_descriptor_is_left),
+        TEST(what_cannot_be_recalled_stays_and_is_a_sign_of_life),
+        TEST(a_stuck_worker_that_cannot_be_asked_is_tried_with_clients),
         TEST(a_withdrawn_worker_keeps_what_it_was_sent_even_when_it_is_slow),
         TEST(a_stuck_worker_recovers_however_its_probe_is_noticed),
         TEST(the_hard_limit_is_announced_once),

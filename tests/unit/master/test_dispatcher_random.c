@@ -83,6 +83,12 @@ static void step_worker(struct rig_worker *worker, uint32_t kind) {
         rig_kill(&rig, worker);
 }
 
+/* Descriptors or memory get short, or are there again: both may stay short to the end. */
+static void change_resources(void) {
+    rig.recallable = prng_below(&prng, 3) == 0 ? RIG_UNLIMITED : prng_below(&prng, 8);
+    rig.mute = prng_below(&prng, 4) == 0;
+}
+
 static void step(void) {
     uint32_t kind = prng_below(&prng, 20);
     struct rig_worker *worker = any_worker();
@@ -91,6 +97,8 @@ static void step(void) {
         add_some();
     else if (kind == 4)
         join_somebody();
+    else if (kind == 5)
+        change_resources();
     else if (kind < 8)
         rig_wait(&rig, prng_below(&prng, 4) == 0 ? 300 : DISPATCHER_TICK);
     else if (worker)
