@@ -16,8 +16,8 @@
 #define BLOCK_SIZE 32768
 #define LEVEL      "wb3" /* three times as fast as the usual level, and a tenth larger */
 
-static int temporary_name(const char *path, char name[PATH_MAX]) {
-    int length = snprintf(name, PATH_MAX, "%s.compressing", path);
+static int temporary_name(const struct log_compression *compression, char name[PATH_MAX]) {
+    int length = snprintf(name, PATH_MAX, "%s.compressing", compression->name);
 
     return length < PATH_MAX ? 0 : UV_ENAMETOOLONG;
 }
@@ -80,7 +80,9 @@ static void log_compression_free(struct log_compression *compression) {
         close(compression->input);
     if (compression->output >= 0)
         close(compression->output);
-    free(compression->path);
+    if (compression->directory >= 0)
+        close(compression->directory);
+    free(compression->name);
     free(compression);
 }
 
@@ -88,27 +90,27 @@ static int put_in_place(const struct log_compression *compression) {
     char temporary[PATH_MAX];
     char plain[PATH_MAX];
     char compressed[PATH_MAX];
-    int result = temporary_name(compression->path, temporary);
+    int result = temporary_name(compression, temporary);
 
     if (result == 0)
-        result = log_name_predecessor(compression->path, compression->number, false, plain,
+        result = log_name_predecessor(compression->name, compression->number, false, plain,
                                       sizeof plain);
     if (result == 0)
-        result = log_name_predecessor(compression->path, compression->number, true, compressed,
+        result = log_name_predecessor(compression->name, compression->number, true, compressed,
                                       sizeof compressed);
     if (result < 0)
         return result;
-    if (rename(temporary, compressed) < 0)
+    if (renameat(compression->directory, temporary, compression->directory, compressed) < 0)
         return uv_translate_sys_error(errno);
-    unlink(plain);
+    unlinkat(compression->directory, plain, 0);
     return 0;
 }
 
 static void remove_temporary(const struct log_compression *compression) {
     char temporary[PATH_MAX];
 
-    if (temporary_name(compression->path, temporary) == 0)
-        unlink(temporary);
+    if (temporary_name(compression, temporary) == 0)
+        unlinkat(compression->directory, temporary, 0);
 }
 
 static void on_compressed(uv_work_t *work, int status) {
@@ -129,24 +131,35 @@ static int open_files(struct log_compression *compression) {
     char name[PATH_MAX];
     struct stat status;
     int result =
-        log_name_predecessor(compression->path, compression->number, false, name, sizeof name);
+        log_name_predecessor(compression->name, compression->number, false, name, sizeof name);
 
     if (result < 0)
         return result;
-    compression->input = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    compression->input =
+        openat(compression->directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     if (compression->input < 0 || fstat(compression->input, &status) < 0)
         return uv_translate_sys_error(errno);
-    result = temporary_name(compression->path, name);
+    result = temporary_name(compression, name);
     if (result < 0)
         return result;
-    unlink(name); /* of a daemon that was killed */
+    unlinkat(compression->directory, name, 0); /* of a daemon that was killed */
     compression->output =
-        open(name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, status.st_mode & 0777);
+        openat(compression->directory, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
+               status.st_mode & 0777);
     return compression->output < 0 ? uv_translate_sys_error(errno) : 0;
 }
 
-int log_compression_start(struct log_compression **ret_compression, uv_loop_t *loop,
-                          const char *path, uint32_t number) {
+/* The owner may close its own. */
+static int keep_directory(struct log_compression *compression, int directory) {
+    compression->directory = directory;
+    if (directory < 0)
+        return 0;
+    compression->directory = fcntl(directory, F_DUPFD_CLOEXEC, 0);
+    return compression->directory < 0 ? uv_translate_sys_error(errno) : 0;
+}
+
+int log_compression_start(struct log_compression **ret_compression, uv_loop_t *loop, int directory,
+                          const char *name, uint32_t number) {
     struct log_compression *compression = calloc(1, sizeof *compression);
     int result;
 
@@ -156,8 +169,10 @@ int log_compression_start(struct log_compression **ret_compression, uv_loop_t *l
     compression->number = number;
     compression->input = -1;
     compression->output = -1;
-    compression->path = strdup(path);
-    result = compression->path ? open_files(compression) : UV_ENOMEM;
+    compression->name = strdup(name);
+    result = keep_directory(compression, directory);
+    if (result == 0)
+        result = compression->name ? open_files(compression) : UV_ENOMEM;
     if (result == 0)
         result = uv_queue_work(loop, &compression->work, compress_file, on_compressed);
     if (result < 0) {

@@ -13,7 +13,8 @@
 
 struct log_compression {
     uv_work_t work;
-    char *path; /* of the log file; owned */
+    int directory; /* its own; AT_FDCWD: the name is a path */
+    char *name;    /* of the log file, as seen from there; owned */
     uint32_t number;
     int input;
     int output;
@@ -23,10 +24,11 @@ struct log_compression {
     void *owner;
 };
 
-/* 0 with *ret_compression, which is valid until `done` (to be set by the caller, as is `owner`) or
- * log_compression_give_up(); or a UV_E*. */
-int log_compression_start(struct log_compression **ret_compression, uv_loop_t *loop,
-                          const char *path, uint32_t number);
+/* `name` is the log file's in `directory`, a descriptor that the caller keeps, or its path, with
+ * AT_FDCWD. 0 with *ret_compression, which is valid until `done` (to be set by the caller, as is
+ * `owner`) or log_compression_give_up(); or a UV_E*. */
+int log_compression_start(struct log_compression **ret_compression, uv_loop_t *loop, int directory,
+                          const char *name, uint32_t number);
 
 /* PATH.number is PATH.(number + 1) now. */
 void log_compression_moved(struct log_compression *compression);

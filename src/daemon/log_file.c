@@ -116,10 +116,47 @@ static int open_path(const struct log_file *file, mode_t mode) {
     return descriptor < 0 ? uv_translate_sys_error(errno) : descriptor;
 }
 
+static void close_directory(struct log_file *file) {
+    if (file->directory >= 0)
+        close(file->directory);
+    file->directory = AT_FDCWD;
+    file->name = file->path;
+}
+
+/* Where another user can exchange a directory of the path by a link, its predecessors are not
+ * looked for by path: the directory is the one that was looked at. */
+static int open_directory(struct log_file *file) {
+    char *slash = strrchr(file->path, '/');
+    int directory;
+
+    if (!file->options.guarded || !slash || slash == file->path)
+        return 0;
+    *slash = '\0';
+    directory = open_guarded(file->path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0);
+    *slash = '/';
+    if (directory < 0)
+        return uv_translate_sys_error(errno);
+    close_directory(file);
+    file->directory = directory;
+    file->name = slash + 1;
+    return 0;
+}
+
+static int open_both(struct log_file *file) {
+    int descriptor = open_path(file, file->options.mode);
+    int result = descriptor < 0 ? descriptor : open_directory(file);
+
+    if (result == 0)
+        return descriptor;
+    if (descriptor >= 0)
+        close(descriptor);
+    return result;
+}
+
 /* Opens the path; what was open stays when that fails. */
 static int open_anew(struct log_file *file, uint64_t now_ms) {
     struct stat status;
-    int descriptor = open_path(file, file->options.mode);
+    int descriptor = open_both(file);
 
     file->looked_ms = now_ms;
     if (descriptor >= 0 && fstat(descriptor, &status) < 0) {
@@ -157,38 +194,43 @@ static void look_at_path(struct log_file *file, uint64_t now_ms) {
         file->line_start = true;
 }
 
-/* --- predecessors --- */
+/* --- predecessors: by their names in the file's directory --- */
 
 static bool exists(const struct log_file *file, uint32_t number, bool compressed) {
     char name[PATH_MAX];
     struct stat status;
 
-    return log_name_predecessor(file->path, number, compressed, name, sizeof name) == 0 &&
-           lstat(name, &status) == 0;
+    return log_name_predecessor(file->name, number, compressed, name, sizeof name) == 0 &&
+           fstatat(file->directory, name, &status, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static void remove_one(struct log_file *file, uint32_t number) {
     char name[PATH_MAX];
 
     for (int compressed = 0; compressed < 2; compressed++)
-        if (log_name_predecessor(file->path, number, compressed, name, sizeof name) == 0)
-            unlink(name);
+        if (log_name_predecessor(file->name, number, compressed, name, sizeof name) == 0)
+            unlinkat(file->directory, name, 0);
     if (file->compression && file->compression->number == number) {
         log_compression_give_up(file->compression);
         file->compression = NULL;
     }
 }
 
+static int rename_in(const struct log_file *file, const char *from, const char *to) {
+    return renameat(file->directory, from, file->directory, to) < 0 ? uv_translate_sys_error(errno)
+                                                                    : 0;
+}
+
 static int rename_one(const struct log_file *file, uint32_t number, bool compressed) {
     char from[PATH_MAX];
     char to[PATH_MAX];
-    int result = log_name_predecessor(file->path, number, compressed, from, sizeof from);
+    int result = log_name_predecessor(file->name, number, compressed, from, sizeof from);
 
     if (result == 0)
-        result = log_name_predecessor(file->path, number + 1, compressed, to, sizeof to);
-    if (result == 0 && rename(from, to) < 0 && errno != ENOENT)
-        result = uv_translate_sys_error(errno);
-    return result;
+        result = log_name_predecessor(file->name, number + 1, compressed, to, sizeof to);
+    if (result == 0)
+        result = rename_in(file, from, to);
+    return result == UV_ENOENT ? 0 : result;
 }
 
 static int move_up(struct log_file *file, uint32_t number) {
@@ -241,17 +283,17 @@ static int empty(struct log_file *file) {
 /* The file's name goes back to it when no new one can be made. */
 static int replace(struct log_file *file, uint64_t now_ms) {
     char first[PATH_MAX];
-    int result = log_name_predecessor(file->path, PREDECESSOR_1, false, first, sizeof first);
+    int result = log_name_predecessor(file->name, PREDECESSOR_1, false, first, sizeof first);
 
     if (result == 0)
         result = shift(file);
-    if (result == 0 && rename(file->path, first) < 0)
-        result = uv_translate_sys_error(errno);
+    if (result == 0)
+        result = rename_in(file, file->name, first);
     if (result < 0)
         return result;
     result = open_anew(file, now_ms);
     if (result < 0)
-        rename(first, file->path);
+        (void)rename_in(file, first, file->name);
     return result;
 }
 
@@ -367,6 +409,8 @@ int log_file_init(struct log_file *file, const struct log_file_options *options,
     if (!file->path)
         return UV_ENOMEM;
     file->options.path = file->path;
+    file->directory = AT_FDCWD;
+    file->name = file->path;
     if (file->options.keep > KEEP_MAX)
         file->options.keep = KEEP_MAX;
     open_anew(file, now_ms);
@@ -385,8 +429,10 @@ void log_file_clear(struct log_file *file) {
     if (file->descriptor >= 0)
         close(file->descriptor);
     file->descriptor = -1;
+    close_directory(file);
     free(file->path);
     file->path = NULL;
+    file->name = NULL;
 }
 
 void log_file_reopen(struct log_file *file, uint64_t now_ms) {
@@ -422,8 +468,9 @@ static bool is_plain(const struct log_file *file, uint32_t number, uint64_t rest
     struct stat status;
     struct timespec now;
 
-    if (log_name_predecessor(file->path, number, false, name, sizeof name) < 0 ||
-        lstat(name, &status) < 0 || !S_ISREG(status.st_mode))
+    if (log_name_predecessor(file->name, number, false, name, sizeof name) < 0 ||
+        fstatat(file->directory, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ||
+        !S_ISREG(status.st_mode))
         return false;
     clock_gettime(CLOCK_REALTIME, &now);
     *ret_rested = (now.tv_sec - status.st_mtim.tv_sec) * 1000 +
@@ -442,8 +489,8 @@ bool log_file_compress(struct log_file *file, uint64_t rest_ms) {
     for (uint32_t number = file->options.keep; number >= PREDECESSOR_1; number--) {
         if (!is_plain(file, number, rest_ms, &rested))
             continue;
-        if (rested && log_compression_start(&file->compression, file->options.loop, file->path,
-                                            number) == 0) {
+        if (rested && log_compression_start(&file->compression, file->options.loop, file->directory,
+                                            file->name, number) == 0) {
             file->compression->done = on_compressed;
             file->compression->owner = file;
         }

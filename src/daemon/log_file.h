@@ -37,7 +37,8 @@ struct log_file_options {
     mode_t mode;       /* of a new file, less the umask */
     uint64_t max_size; /* bytes; 0: never rotated */
     uint32_t keep;     /* predecessors; 0: the file is emptied instead of rotated */
-    bool guarded;      /* we are root: links that another user made are not followed */
+    bool guarded;      /* we are root: links that another user made are not followed, neither to
+                          write nor to rotate */
     void (*problem)(void *owner, const struct log_problem *problem); /* or NULL */
     void *owner;
 };
@@ -45,6 +46,8 @@ struct log_file_options {
 struct log_file {
     struct log_file_options options;
     char *path;     /* owned */
+    int directory;  /* of the path, where it is guarded and was opened; else AT_FDCWD */
+    char *name;     /* the path as seen from there; within it */
     int descriptor; /* -1 while it cannot be opened */
     bool regular;   /* a file, neither device nor pipe */
     dev_t device;

@@ -63,10 +63,17 @@ int open(const char *path, int flags, ...) {
     return (int)syscall(SYS_openat, AT_FDCWD, path, flags, mode);
 }
 
-int rename(const char *from, const char *to) {
+static void (*before_rename)(void); /* once; NULL: nothing happens */
+
+int renameat(int from_directory, const char *from, int to_directory, const char *to) {
+    void (*happens)(void) = before_rename;
+
+    before_rename = NULL;
+    if (happens)
+        happens();
     if (fails(&rename_fault))
         return -1;
-    return (int)syscall(SYS_renameat2, AT_FDCWD, from, AT_FDCWD, to, 0);
+    return (int)syscall(SYS_renameat2, from_directory, from, to_directory, to, 0);
 }
 
 /* --- the file --- */
@@ -702,6 +709,53 @@ static void test_a_pipe_without_reader_is_not_waited_for(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(test_##name, set_up, tear_down)
 
+static const char *below(const char *name) {
+    static char names[4][PATH_MAX];
+    static unsigned turn;
+    char *whole = names[turn++ % 4];
+
+    snprintf(whole, PATH_MAX, "%s/%s", directory, name);
+    return whole;
+}
+
+static void write_file(const char *name, const char *text) {
+    FILE *out = fopen(name, "we");
+
+    assert_non_null(out);
+    fputs(text, out);
+    fclose(out);
+}
+
+/* What a worker of another user can do to a directory of its own at any moment. */
+static void exchange_directory(void) {
+    assert_int_equal(rename(below("logs"), below("moved")), 0);
+    assert_int_equal(symlink(below("victim"), below("logs")), 0);
+}
+
+static void test_rotation_stays_in_the_directory_that_was_looked_at(void **state) {
+    struct log_file_options options = {.path = path,
+                                       .mode = 0640,
+                                       .max_size = 10,
+                                       .keep = 2,
+                                       .guarded = true,
+                                       .problem = on_problem,
+                                       .owner = &file};
+
+    (void)state;
+    assert_int_equal(mkdir(below("victim"), 0700), 0);
+    write_file(below("victim/a.log"), "old\n");
+    snprintf(path, sizeof path, "%s/logs/a.log", directory);
+    assert_int_equal(log_file_init(&file, &options, now_ms), 0);
+    put("123456789\n");
+    before_rename = exchange_directory;
+    put("next\n");
+    assert_null(before_rename);
+    snprintf(path, sizeof path, "%s/moved/a.log", directory);
+    check(".1", "123456789\n");
+    snprintf(path, sizeof path, "%s/victim/a.log", directory);
+    check_none(".1");
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(bytes_are_appended_as_they_are),
@@ -729,6 +783,7 @@ int main(void) {
         TEST(a_device_without_room),
         TEST(a_limit_on_the_size_of_files),
         TEST(a_disk_that_is_really_full),
+        TEST(rotation_stays_in_the_directory_that_was_looked_at),
         TEST(a_rotation_that_fails_loses_nothing),
         TEST(a_shift_that_fails_loses_nothing),
         TEST(a_rotation_without_a_new_file_is_undone),
