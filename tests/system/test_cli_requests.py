@@ -280,6 +280,7 @@ def test_a_process_file(desk):
     (["restart", "two.json"], "restart"), (["reload", "two.json"], "reload"),
     (["startOrRestart", "two.json"], "restart"), (["startOrReload", "two.json"], "reload")])
 def test_what_is_done_with_a_process_file(desk, words, known):
+    desk.write("web.js", "")
     desk.write("two.json", TWO)
     desk.ok(*words, "--only", "two")
     assert [app["name"] for app in started(desk, known)] == ["two"]
