@@ -162,8 +162,8 @@ def too_dear(native, baton):
 
 
 def test_cost(start):
-    """The least of several rounds, each of which gives medians: what else runs on the machine only
-    makes them higher."""
+    """The least of several rounds, each of which gives medians of processor time: what else runs on
+    the machine only makes them higher."""
     native, baton = measure_natively(free_port()), measure_under_baton(start)
     for _ in range(COST_ROUNDS):
         if not too_dear(native, baton):
