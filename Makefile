@@ -7,6 +7,7 @@
 #   make test-servers     real servers of all kinds under Baton; docs/servers.md has the table
 #   make test-pm2         the same commands under pm2 and under Baton, compared
 #   make soak             100 reloads, 200 kills and 50 scales under load, and longer loads
+#   make faults           every allocation and system call of the daemon made to fail (an hour)
 #   make bench            the benchmark's tables
 #   make lint             clang without warnings, clang-tidy, the formatter, the man pages
 #   make format           rewrites the sources as the formatter wants them
@@ -25,7 +26,7 @@ BATON = build/release/baton
 CTEST = ctest --output-on-failure --no-tests=error -j $(shell expr 2 '*' $(JOBS))
 SOURCES = $(shell git ls-files '*.c' '*.h')
 
-.PHONY: run build test test-release test-asan test-node test-servers test-pm2 soak bench lint format fuzz coverage install clean
+.PHONY: run build test test-release test-asan test-node test-servers test-pm2 soak faults bench lint format fuzz coverage install clean
 
 run: build
 ifdef APP
@@ -78,6 +79,12 @@ soak: build
 		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/system/test_daemon_soak.py \
 		tests/system/test_daemon_reload.py tests/system/test_daemon_renewal.py \
 		tests/system/test_native_death.py
+
+# BATON_FAULTS_PART=1/2 is the first of two halves, which may run side by side.
+faults: build
+	@scripts/install-packages test node
+	BATON_FAULTS=all PYTHONDONTWRITEBYTECODE=1 BATON=$(CURDIR)/$(BATON) \
+		/usr/bin/python3 -m pytest -q -s -p no:cacheprovider tests/system/test_daemon_faults.py
 
 bench:
 	@scripts/install-packages build node
