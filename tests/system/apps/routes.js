@@ -1,12 +1,18 @@
 // A server whose paths make it do what a test needs: /ACTION or /ACTION/OPERAND.
 'use strict';
 const cluster = require('node:cluster');
+const fs = require('node:fs');
 const http = require('node:http');
 const event = require('./event.js');
 
 function blockFor(milliseconds) {
   const end = Date.now() + milliseconds;
   while (Date.now() < end);
+}
+
+function blockUntilThereIs(file) {
+  const nothing = new Int32Array(new SharedArrayBuffer(4));
+  while (!fs.existsSync(file)) Atomics.wait(nothing, 0, 0, 10);
 }
 
 function whoAmI() {
@@ -54,6 +60,11 @@ const actions = {
   block: (number, done) => {
     event('blocking');
     blockFor(Number(number));
+    done({ pid: process.pid });
+  },
+  'block-until': (file, done) => {
+    event('blocking');
+    blockUntilThereIs(file);
     done({ pid: process.pid });
   },
   big: (number, done) => done('x'.repeat(Number(number))),
