@@ -17,7 +17,7 @@ def port():
 
 def test_a_crash_loop_ends(home):
     home.write("app.js", "console.error('no configuration'); process.exit(3)")
-    home.cli("start", "app.js", "-n", "a", "--max-restarts", "3",
+    home.cli("start", "app.js", "-n", "a", "--max-restarts", "3", "--min-uptime", "20000",
              "--exp-backoff-restart-delay", "20")
     process = home.wait_status("a", "errored")[0]
     assert process.restarts in (2, 3) and process.env["exit_code"] == 3
@@ -63,7 +63,7 @@ def test_a_crash_loop_backs_off_by_default(home):
 def test_a_restart_after_it_was_given_up(home):
     home.write("app.js", "if (!require('fs').existsSync('mended')) process.exit(3);"
                          "require('net').createServer().listen(0)")
-    home.cli("start", "app.js", "-n", "a", "--max-restarts", "1",
+    home.cli("start", "app.js", "-n", "a", "--max-restarts", "1", "--min-uptime", "20000",
              "--exp-backoff-restart-delay", "10")
     home.wait_status("a", "errored")
     home.write("mended", "")
@@ -233,7 +233,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 http.server.HTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """)
     home.write("a.json", '{"name": "a", "script": "app.py", "interpreter": "python3",'
-                         '"instances": 2, "exec_mode": "cluster"}')
+                         '"instances": 2, "exec_mode": "cluster", "listen_timeout": 30000}')
     home.cli("start", "a.json", env={"PORT": port}).ok()
     home.wait_status("a", "online", 2)
     assert len({get(port).body for _ in range(20)}) == 2
