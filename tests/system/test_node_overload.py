@@ -78,15 +78,6 @@ def test_all_workers_full_costs_no_cpu(start, primary):
     assert sorted(holder.pid() for holder in waiting) == sorted(app.workers())
 
 
-def read_all_but(crowd, count):
-    """The replies, once all but so many have come; more may come, and should not."""
-    wanted = len(crowd.replies) - count
-    until(lambda: len(crowd.read(0.2)) >= wanted, 30, lambda: f"{wanted} of {crowd.replies}")
-    replies = crowd.read(0.2)
-    assert outcomes(replies) == {"ok": wanted}
-    return replies
-
-
 def block_one(app):
     """Blocks one worker until there is a file `go`; its pid, and the client that waits for it."""
     client = open_socket(app.port)
@@ -109,10 +100,12 @@ def test_one_client_waits_behind_a_blocked_worker_by_default(start, tmp_path, pr
 def stuck_behind_a_blocked_worker(app, directory, count):
     blocked, client = block_one(app)
     crowd = Crowd(app.port, 60, "/whoami")
-    soon = read_all_but(crowd, 0 if by_accept_socket(app.primary) else count)
+    held = 0 if by_accept_socket(app.primary) else count
+    soon = crowd.read_all_but(held)
+    assert outcomes(soon) == {"ok": 60 - held}
     assert blocked not in {reply.json()["pid"] for reply in soon}
     (directory / "go").touch()
-    assert outcomes(crowd.finish(30)) == {"ok": 60}
+    assert outcomes(crowd.finish()) == {"ok": 60}
     assert read_reply(client, 30).json() == {"pid": blocked}
 
 
@@ -200,9 +193,10 @@ def test_one_stopped_worker_holds_up_one_client(start, primary):
     stopped = app.workers()[0]
     os.kill(stopped, signal.SIGSTOP)
     crowd = Crowd(app.port, 50)
-    read_all_but(crowd, 0 if by_accept_socket(primary) else 1)
+    held = 0 if by_accept_socket(primary) else 1
+    assert outcomes(crowd.read_all_but(held)) == {"ok": 50 - held}
     os.kill(stopped, signal.SIGCONT)
-    assert outcomes(crowd.finish(30)) == {"ok": 50}
+    assert outcomes(crowd.finish()) == {"ok": 50}
 
 
 def test_all_but_one_stopped(start, primary):
@@ -211,11 +205,13 @@ def test_all_but_one_stopped(start, primary):
     for pid in stopped:
         os.kill(pid, signal.SIGSTOP)
     crowd = Crowd(app.port, 40)
-    soon = read_all_but(crowd, 0 if by_accept_socket(primary) else 3)
+    held = 0 if by_accept_socket(primary) else 3
+    soon = crowd.read_all_but(held)
+    assert outcomes(soon) == {"ok": 40 - held}
     assert {reply.json()["pid"] for reply in soon} == {working}
     for pid in stopped:
         os.kill(pid, signal.SIGCONT)
-    assert outcomes(crowd.finish(30)) == {"ok": 40}
+    assert outcomes(crowd.finish()) == {"ok": 40}
 
 
 def test_more_clients_than_descriptors(start, primary, limit):

@@ -17,6 +17,8 @@ import struct
 import threading
 import time
 
+from .wait import PATIENCE, until
+
 LOOPBACK = "127.0.0.1"
 
 
@@ -182,7 +184,15 @@ class Crowd:
                 self._read_one(key.fileobj, key.data)
         return [reply for reply in self.replies if reply]
 
-    def finish(self, timeout=15):
+    def read_all_but(self, count):
+        """Reads until all but so many are finished; more may be soon, and the caller knows if they
+        should: the finished replies."""
+        wanted = len(self.replies) - count
+        until(lambda: len(self.read(0.2)) >= wanted, PATIENCE,
+              lambda: f"{wanted} of {self.replies}")
+        return self.read(0.2)
+
+    def finish(self, timeout=PATIENCE):
         """Reads to the end and closes; one reply per client, in the order they connected."""
         self.read(timeout)
         for client in filter(None, self._sockets):
@@ -224,7 +234,7 @@ class Load:
         for thread in self._threads:
             thread.join(self._timeout + 5)
 
-    def wait_more(self, count, timeout=10):
+    def wait_more(self, count, timeout=PATIENCE):
         """Waits until `count` more requests are finished."""
         target = len(self.replies) + count
         end = time.monotonic() + timeout

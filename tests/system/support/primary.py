@@ -14,7 +14,7 @@ from . import procfs
 from .output import Output
 from .ports import free_port
 from .status import Status, is_status
-from .wait import until
+from .wait import PATIENCE, until
 
 SYSTEM = pathlib.Path(__file__).resolve().parent.parent
 APPS = SYSTEM / "apps"
@@ -154,7 +154,7 @@ class App:
               lambda: f"a status line\n{self.transcript()}")
         return Status(self.stdout.select(is_status)[-1])
 
-    def wait_status(self, condition, timeout=10):
+    def wait_status(self, condition, timeout=PATIENCE):
         """The first Status for which condition(status) is true."""
         end = time.monotonic() + timeout
         while True:
@@ -169,7 +169,7 @@ class App:
     def signal(self, number):
         os.kill(self.pid, number)
 
-    def wait_exit(self, timeout=10):
+    def wait_exit(self, timeout=PATIENCE):
         """The exit code of the primary. All that was printed has been read then, unless something
         that it left behind still has its output."""
         try:
@@ -180,7 +180,7 @@ class App:
             output.join(1)
         return code
 
-    def stop(self, timeout=10):
+    def stop(self, timeout=PATIENCE):
         self.signal(signal.SIGTERM)
         return self.wait_exit(timeout)
 
