@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/json_read.h"
 #include "cli/daemon_start.h"
+#include "cli/lost_daemon.h"
 #include "cli/message.h"
 #include "cli/query.h"
 #include "config/home.h"
@@ -73,8 +74,8 @@ static int complain(const struct cli_client *client, int error) {
     return error;
 }
 
-/* It left its pid file, which it removes when it ends in good order. */
-static bool has_crashed(const struct cli_client *client) {
+/* A daemon has it while it runs, and leaves it when it crashes. */
+static bool has_pid_file(const struct cli_client *client) {
     char path[PATH_MAX];
 
     return home_file(client->home, HOME_LOCK, path, sizeof path) == 0 && access(path, F_OK) == 0;
@@ -92,7 +93,7 @@ static int start(struct cli_client *client, bool here) {
         error = UV_EEXIST;
     } else if (nobody_answers(error)) {
         error = here ? cli_daemon_become(client->call, client->home)
-                     : cli_daemon_start(client->call, client->home, has_crashed(client));
+                     : cli_daemon_start(client->call, client->home, has_pid_file(client));
         if (error == 0 && (error = connect_there(client)) < 0)
             complain(client, error);
     } else if (error < 0) {
@@ -115,6 +116,23 @@ static int find_home(struct cli_client *client) {
     return error;
 }
 
+/* Its pid file is there before it listens and until it does no more, so that one which begins or
+ * ends just now is not taken for lost. */
+static void find_lost(struct cli_client *client) {
+    pid_t found = has_pid_file(client) ? 0 : cli_lost_daemon_find(client->socket);
+
+    if (found && !has_pid_file(client))
+        client->lost = found;
+}
+
+static int complain_of_lost(const struct cli_client *client) {
+    cli_fail(client->call,
+             "a daemon runs as process %d, but its home %s was removed, so it cannot be asked; "
+             "'%s kill' ends it and its apps",
+             (int)client->lost, client->home, client->call->context->dialect->name);
+    return UV_ENOTCONN;
+}
+
 int cli_client_open(struct cli_client *client, const struct cli_call *call,
                     enum cli_client_start how) {
     int error;
@@ -126,12 +144,14 @@ int cli_client_open(struct cli_client *client, const struct cli_call *call,
     if (how == CLI_CLIENT_HERE)
         return start(client, true);
     error = connect_there(client);
-    if (nobody_answers(error) &&
-        (how == CLI_CLIENT_START || (how == CLI_CLIENT_IF_THERE && has_crashed(client))))
+    if (!nobody_answers(error))
+        return error < 0 ? complain(client, error) : 0;
+    find_lost(client);
+    if (client->lost)
+        return how == CLI_CLIENT_TO_END ? 0 : complain_of_lost(client);
+    if (how == CLI_CLIENT_START || (how != CLI_CLIENT_IF_RUNNING && has_pid_file(client)))
         return start(client, false);
-    if (nobody_answers(error))
-        return 0;
-    return error < 0 ? complain(client, error) : 0;
+    return 0;
 }
 
 /* --- one request --- */

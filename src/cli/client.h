@@ -19,10 +19,12 @@
 #include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/types.h>
 
 enum cli_client_start {
     CLI_CLIENT_IF_RUNNING, /* does not start the daemon */
     CLI_CLIENT_IF_THERE,   /* only if it has crashed, for it knows what ran and starts that again */
+    CLI_CLIENT_TO_END,     /* the same; and one whose home was removed is no error, but `lost` */
     CLI_CLIENT_START,      /* starts it when nobody answers */
     CLI_CLIENT_HERE,       /* becomes it, and goes on in a child; one may not run already */
 };
@@ -33,6 +35,7 @@ struct cli_client {
     bool there;    /* somebody answers */
     json_t *about; /* what it says of itself, GET /v1; NULL: nobody is there, or it ends just now */
     bool here;     /* the daemon is this command's parent, in the same terminal */
+    pid_t lost;    /* the daemon that runs, but cannot be asked; 0: none such */
     char home[PATH_MAX];
     char socket[PATH_MAX];
 };

@@ -2,6 +2,7 @@
 #include "cli/act.h"
 #include "cli/action.h"
 #include "cli/daemon_end.h"
+#include "cli/lost_daemon.h"
 #include "cli/message.h"
 #include "cli/monit.h"
 #include "cli/records.h"
@@ -41,15 +42,18 @@ static int run_kill(struct cli_call *call) {
     int code = 0;
 
     call->flags.fresh = true;
-    if (cli_client_open(&client, call, CLI_CLIENT_IF_THERE) < 0)
+    if (cli_client_open(&client, call, CLI_CLIENT_TO_END) < 0)
         return 1;
     if (client.there)
         code = cli_daemon_end(&client);
+    else if (client.lost)
+        code = cli_lost_daemon_end(call, client.lost);
     if (code == 0 && call->context->dialect->pm2) {
         cli_say(call, "[v] All Applications Stopped");
         cli_say(call, "[v] PM2 Daemon Stopped");
     } else if (code == 0) {
-        cli_say(call, client.there ? "The daemon and its apps have ended" : "No daemon runs");
+        cli_say(call, client.there || client.lost ? "The daemon and its apps have ended"
+                                                  : "No daemon runs");
     }
     cli_client_close(&client);
     return code;

@@ -187,8 +187,8 @@ def test_a_home_that_cannot_be_written_to(home):
 
 
 def test_a_home_that_is_removed_beneath_it(home):
-    """The daemon cannot be reached any more, but it serves, and ends by its pid; a command starts a
-    new one, which takes nothing of it away."""
+    """The daemon cannot be asked any more, but it serves, and commands say so; `kill` ends it, and
+    then a command starts a new one."""
     port = free_port()
     home.start("plain.js", "-n", "web", "-i", "2", port=port)
     pid = home.daemon_pid()
@@ -199,8 +199,13 @@ def test_a_home_that_is_removed_beneath_it(home):
     kill(worker)
     until(lambda: get(port).outcome == "ok" and len(procfs.children(pid)) >= 2, 10, "a new worker")
     assert procfs.alive(pid)
-    kill(pid, signal.SIGTERM)
-    until(lambda: not procfs.alive(pid), 15, "its end")
+    for words in (["list"], ["ping"], ["start", "plain.js"], ["stop", "web"]):
+        said = home.cli(*words).failed()
+        assert f"a daemon runs as process {pid}, but its home {home.path} was removed" in said.err
+    workers = procfs.children(pid)
+    assert "The daemon and its apps have ended" in home.cli("kill").ok().out
+    assert not any(procfs.alive(one) for one in [pid, *workers])
+    assert "No daemon runs" in home.cli("kill").ok().out
     home.begin()
     assert home.daemon_pid() != pid
 
