@@ -14,7 +14,7 @@
 #include <dirent.h>
 #include <uv.h>
 
-#define LOOP_WAIT_MS 5000
+#define LOOP_WAIT_MS 30000
 
 static uv_loop_t loop;
 static int loop_descriptors; /* open at the start */
