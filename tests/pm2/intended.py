@@ -125,7 +125,7 @@ INTENDED = [
                [(0, "files", "default", "online", "fork_mode", "restarts 0")],
                [(0, "files", "default", "online", "cluster_mode", "restarts 0")],
                "it can be reloaded and scaled without a lost client"),
-    Difference("start_a_program_without_an_extension", "runs", "errored", "online",
+    Difference("start_a_program_without_an_extension", "runs", "an error", "binary",
                "pm2 gives it to node; its first line says what runs it"),
     Difference("start_a_program_without_an_extension", "interpreter", "node", "none",
                "it is run as it is"),

@@ -185,8 +185,8 @@ def start_other_interpreters(run):
 def start_a_program_without_an_extension(run):
     run.home.write("binary", "#!/bin/sh\necho binary\nexec sleep 1000\n", 0o755)
     run("start", "binary", "--max-restarts", "2", settle=False)
-    time.sleep(2)
-    run.see("runs", run.home.wait_settled()[0].status)
+    until(lambda: run.home.log("binary") or run.home.log("binary", "error"), 60, "a word of it")
+    run.see("runs", run.home.log("binary").strip() or "an error")
     run.see("interpreter", run.home.process("binary").env["exec_interpreter"].rpartition("/")[2])
 
 
