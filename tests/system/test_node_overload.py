@@ -214,6 +214,7 @@ def test_all_but_one_stopped(start, primary):
     assert outcomes(crowd.finish()) == {"ok": 40}
 
 
+@pytest.mark.parametrize("limit", [50, 64])
 def test_more_clients_than_descriptors(start, primary, limit):
     """150 clients at once, all held for a while, with room for few descriptors in the primary and
     in each worker: under Baton they wait, and all are served; libuv's accept drops them. With 50 the
