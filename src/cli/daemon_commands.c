@@ -47,7 +47,7 @@ static int run_kill(struct cli_call *call) {
     if (client.there)
         code = cli_daemon_end(&client);
     else if (client.lost)
-        code = cli_lost_daemon_end(call, client.lost);
+        code = cli_lost_daemon_end(call, client.socket, client.lost);
     if (code == 0 && call->context->dialect->pm2) {
         cli_say(call, "[v] All Applications Stopped");
         cli_say(call, "[v] PM2 Daemon Stopped");

@@ -8,10 +8,12 @@
 #include <sys/types.h>
 
 /* The daemon that listens on `socket_path`, whether or not that is still there; 0 when none does,
- * or it is not ours to see: of another user, or in another container. */
+ * or it is not ours: of another user, though we be root, or in another container; or when somebody
+ * else's socket is named so that which one listens cannot be told. */
 pid_t cli_lost_daemon_find(const char *socket_path);
 
-/* Ends it as a service manager would, with its apps, and waits for that. The exit code. */
-int cli_lost_daemon_end(const struct cli_call *call, pid_t daemon);
+/* Ends the one that was found as a service manager would, with its apps, and waits for that; not
+ * whoever has its number by now. The exit code. */
+int cli_lost_daemon_end(const struct cli_call *call, const char *socket_path, pid_t daemon);
 
 #endif

@@ -3,11 +3,14 @@ read-only or gone, and it is killed in the middle of a save."""
 import contextlib
 import json
 import os
+import pathlib
 import resource
 import shutil
 import signal
 import socket
 import subprocess
+import sys
+import tempfile
 import time
 
 import pytest
@@ -208,6 +211,52 @@ def test_a_home_that_is_removed_beneath_it(home):
     assert "No daemon runs" in home.cli("kill").ok().out
     home.begin()
     assert home.daemon_pid() != pid
+
+
+def say_elsewhere(home, path, *words):
+    """What a command says of the home at the path."""
+    done = subprocess.run([*home.command, *words], env={**home.environment, "BATON_HOME": str(path)},
+                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60)
+    return done.stdout + done.stderr
+
+
+def test_a_socket_whose_name_looks_like_a_line_of_the_table(home, monkeypatch):
+    """Anybody may name a socket so; `kill` must not end the daemon that the forged line points to."""
+    home.begin()
+    pid = home.daemon_pid()
+    own = str(home.path / "control.sock")
+    with open("/proc/net/unix", errors="replace") as table:
+        inode = next(line.split()[6] for line in table
+                     if line.split()[3] == "00010000" and line.rstrip("\n").endswith(own))
+    other = home.root / "o"
+    monkeypatch.chdir(home.root)
+    name = f"x\n0: 2 0 10000 1 1 {inode} {other}/control.sock"
+    os.makedirs(os.path.dirname(name))
+    with socket.socket(socket.AF_UNIX) as forged:
+        forged.bind(name)
+        assert "No daemon runs" in say_elsewhere(home, other, "kill")
+    assert home.daemon_pid() == pid and procfs.alive(pid)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root sees the descriptors of other users")
+def test_another_user_listens_under_the_name_of_a_removed_home(home):
+    """Who is root must not be kept from starting a daemon by whoever calls himself one."""
+    other = pathlib.Path(tempfile.mkdtemp(prefix="bt-"))
+    other.chmod(0o777)
+    other.joinpath("daemon").write_text(
+        "import socket, sys\ns = socket.socket(socket.AF_UNIX)\n"
+        "s.bind(sys.argv[1])\ns.listen()\nprint('up', flush=True)\nsys.stdin.read()\n")
+    stranger = subprocess.Popen([sys.executable, "daemon", f"{other}/control.sock"], cwd=other,
+                                stdin=subprocess.PIPE, stdout=subprocess.PIPE, user=65534,
+                                group=65534, extra_groups=[])
+    try:
+        assert stranger.stdout.readline() == b"up\n"
+        shutil.rmtree(other)
+        assert "No daemon runs" in say_elsewhere(home, other, "kill")
+        assert stranger.poll() is None
+    finally:
+        stranger.communicate()
+        shutil.rmtree(other, ignore_errors=True)
 
 
 def test_a_home_that_cannot_be_made(home):
