@@ -97,9 +97,12 @@ static int request_dump(struct connection_watch *watch, uint8_t family) {
         .header = {.nlmsg_len = sizeof message,
                    .nlmsg_type = SOCK_DIAG_BY_FAMILY,
                    .nlmsg_flags = NLM_F_REQUEST | NLM_F_DUMP,
-                   .nlmsg_seq = family},
+                   .nlmsg_seq = ++watch->request},
         .request = {.sdiag_family = family, .sdiag_protocol = IPPROTO_TCP, .idiag_states = ~0u}};
 
+    if (message.header.nlmsg_seq == 0) /* as of what nobody asked for */
+        message.header.nlmsg_seq = ++watch->request;
+    watch->family = family;
     return send(watch->asking, &message, sizeof message, MSG_DONTWAIT) < 0
                ? uv_translate_sys_error(errno)
                : 0;
@@ -111,8 +114,15 @@ static void start_dump(struct connection_watch *watch) {
     if (!watch->stale || watch->dumping)
         return;
     watch->generation++;
-    watch->stale = false;
     watch->dumping = request_dump(watch, AF_INET) == 0;
+    watch->stale = !watch->dumping;
+}
+
+/* Nothing is known, and the kernel is asked again when it tells of the next event, not at once: an
+ * error may last. */
+static void give_up_dump(struct connection_watch *watch) {
+    watch->stale = watch->stale || watch->dumping;
+    watch->dumping = false;
 }
 
 static void drop_unseen(struct connection_watch *watch) {
@@ -134,16 +144,22 @@ static void drop_unseen(struct connection_watch *watch) {
                                 LIST_ENTRY(unseen.next, struct open_connection, in_member)->cookie);
 }
 
-/* A kernel without IPv6 has no such sockets; after any other error nothing is known. */
-static void on_dump_done(struct connection_watch *watch, uint32_t family, int error) {
-    bool failed = error < 0 && !(family == AF_INET6 && error == -ENOENT);
-
-    if (!failed && family == AF_INET && request_dump(watch, AF_INET6) == 0)
-        return;
+static void end_dump(struct connection_watch *watch) {
     watch->dumping = false;
-    if (!failed)
-        drop_unseen(watch);
+    drop_unseen(watch);
     start_dump(watch); /* some more were lost meanwhile */
+}
+
+/* A kernel without IPv6 has no such sockets. */
+static void on_dump_done(struct connection_watch *watch, int error) {
+    bool failed = error < 0 && !(watch->family == AF_INET6 && error == -ENOENT);
+
+    if (!failed && watch->family == AF_INET)
+        failed = request_dump(watch, AF_INET6) < 0;
+    else if (!failed)
+        end_dump(watch);
+    if (failed)
+        give_up_dump(watch);
 }
 
 /* --- reading --- */
@@ -171,9 +187,16 @@ static int error_of(const struct nlmsghdr *header) {
     return error;
 }
 
+/* Also that of a dump which was given up: the kernel goes on with it when it can. */
+static bool is_late(const struct connection_watch *watch, const struct nlmsghdr *header) {
+    return header->nlmsg_seq != 0 && (!watch->dumping || header->nlmsg_seq != watch->request);
+}
+
 static void on_message(struct connection_watch *watch, const struct nlmsghdr *header) {
+    if (is_late(watch, header))
+        return;
     if (header->nlmsg_type == NLMSG_DONE || header->nlmsg_type == NLMSG_ERROR)
-        on_dump_done(watch, header->nlmsg_seq, error_of(header));
+        on_dump_done(watch, error_of(header));
     else if (header->nlmsg_type == SOCK_DIAG_BY_FAMILY &&
              header->nlmsg_len >= NLMSG_LENGTH(sizeof(struct inet_diag_msg)))
         on_socket(watch, header);
@@ -194,7 +217,8 @@ static void on_messages(struct connection_watch *watch, const char *bytes, size_
     }
 }
 
-/* Reads once: 1, or 0 when nothing is left, or UV_ENOBUFS when events were lost. */
+/* Reads once: 1, or 0 when nothing is left, or UV_ENOBUFS when events were lost or the kernel had
+ * no memory for answers. */
 static int read_once(struct connection_watch *watch, int descriptor) {
     _Alignas(struct nlmsghdr) char bytes[READ_SIZE];
     struct sockaddr_nl sender = {.nl_pid = UINT32_MAX};
@@ -245,8 +269,14 @@ static void on_answers(uv_poll_t *poll, int status, int events) {
 
     (void)events;
     go_on(poll, status, on_answers);
-    for (int reads = 0; reads < READS_AT_ONCE && read_once(watch, watch->asking) != 0; reads++)
-        ;
+    for (int reads = 0; reads < READS_AT_ONCE; reads++) {
+        int result = read_once(watch, watch->asking);
+
+        if (result == 0)
+            return;
+        if (result < 0)
+            give_up_dump(watch);
+    }
 }
 
 /* --- life --- */

@@ -4,8 +4,8 @@
  * TCP sockets (sock_diag(7), SKNLGRP_INET_TCP_DESTROY and its IPv6 twin) tell an unprivileged
  * process the cookie when the last copy of that socket is closed, in whichever process. Events that
  * were lost because we read too slowly (ENOBUFS) are made up for by looking which of the noted
- * sockets still exist. Where the kernel has no such groups start fails, and policies go by
- * un-acknowledged hand-overs. start/close(cb). */
+ * sockets still exist; when that fails, after the next event. Where the kernel has no such groups
+ * start fails, and policies go by un-acknowledged hand-overs. start/close(cb). */
 #ifndef BATON_MASTER_CONNECTION_WATCH_H
 #define BATON_MASTER_CONNECTION_WATCH_H
 
@@ -29,6 +29,8 @@ struct connection_watch {
     bool overrun;         /* events were lost, and what is left has not been read yet */
     bool stale;           /* … it has: the kernel must be asked */
     bool dumping;         /* … and it is being asked */
+    uint32_t request;     /* the number of the last one, which answers bear … */
+    uint8_t family;       /* … and the sockets that it asks for */
     uint32_t generation;  /* of the dump: records that were seen in it bear it */
     void (*on_closed)(void *owner);
     void *owner;
