@@ -87,7 +87,7 @@ static void act(enum fleet_action action, const struct fleet_selection *selectio
 static struct record *add_app(int instances) {
     struct fleet_selection selection = {.count = 0};
     struct settings *settings;
-    struct record *record;
+    struct record *record = NULL;
     char error[SETTINGS_ERROR_MAX];
     json_t *description;
 

@@ -364,7 +364,8 @@ static int check_target_name(const char *name, struct text_list *warnings) {
 
 static void test_a_name_must_be_one_that_targets_can_mean(void **state) {
     static const char *const wrong[] = {"all", "-", "api.json", "a.config.cjs", "/api/"};
-    static const char *const right[] = {"api", "All", "/", "//", "a/b", "/a", "a/", "--", "12a", "api.js", "json"};
+    static const char *const right[] = {"api", "All", "/",   "//",     "a/b", "/a",
+                                        "a/",  "--",  "12a", "api.js", "json"};
     struct text_list warnings = {.items = NULL};
 
     (void)state;
