@@ -95,6 +95,7 @@ static bool is_saved(void *owner) {
 static void on_list_changed(void *owner) {
     struct daemon *daemon = owner;
 
+    daemon->lost[0] = '\0'; /* whoever starts the first app has seen that there was none */
     if (!daemon->ending)
         saving_changed(&daemon->saving);
 }

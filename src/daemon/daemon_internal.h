@@ -100,7 +100,7 @@ void daemon_on_apps(void *owner, struct control_request *request);
 /* --- dump.c --- */
 
 /* The list of the file, a new reference; NULL: there is nothing. That it cannot be read is logged,
- * and clients are told as long as there is no app; the file is kept as PATH.broken. */
+ * and clients are told until there is an app; the file is kept as PATH.broken. */
 json_t *daemon_read_list(struct daemon *daemon, const char *path);
 
 void daemon_on_save(void *owner, struct control_request *request);

@@ -6,7 +6,6 @@
 
 #include <stdio.h>
 
-/* Whoever starts the first app has seen that there was none. */
 static void tell_of_loss(struct daemon *daemon, const char *path, const char *why) {
     bool kept = state_file_put_aside(path) == 0;
 

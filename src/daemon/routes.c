@@ -13,7 +13,6 @@
 static void on_version(void *owner, struct control_request *request) {
     const struct daemon *daemon = owner;
     const struct control *control = &daemon->control;
-    bool lost = daemon->lost[0] && list_empty(&daemon->fleet.records);
 
     control_reply_json(request->connection, 200,
                        json_pack("{s:s, s:s, s:i, s:i, s:s, s:I, s:s*, s:s*}", "name", "baton",
@@ -21,7 +20,7 @@ static void on_version(void *owner, struct control_request *request) {
                                  daemon->home, "uptime_ms",
                                  (json_int_t)(clock_ms() - daemon->started_ms), "tcp",
                                  control->has_tcp ? control->tcp_address.text : NULL, "lost",
-                                 lost ? daemon->lost : NULL));
+                                 daemon->lost[0] ? daemon->lost : NULL));
 }
 
 /* --- what requests say --- */

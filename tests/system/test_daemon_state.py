@@ -188,6 +188,9 @@ def test_a_list_that_is_lost_is_kept_aside_and_told(home):
     assert told in home.cli("list").ok().err
     assert "state.json is broken in line 1" in home.daemon_log()
     home.start("idle.js", "-n", "b")
+    home.cli("delete", "b").ok()
+    assert told not in home.cli("list").ok().err
+    home.start("idle.js", "-n", "b")
     assert told not in home.cli("list").ok().err
     kept = state_file(home).with_suffix(".json.broken")
     assert kept.read_text() == "{ broken"
