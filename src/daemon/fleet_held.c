@@ -46,6 +46,7 @@ static void fail_held(struct fleet *fleet, struct record *record, uint32_t slot,
     record_hold(record, slot, false);
     snprintf(reason, sizeof reason, "'%.128s', which it depends on, does not run", name);
     log_error("%s is not started: %s", record->settings->name, reason);
+    fleet->events->process(fleet->owner, record, slot);
     operation_status(&fleet->operations, record->processes[slot].pm_id, APP_ERRORED, false, reason);
 }
 

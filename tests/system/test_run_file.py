@@ -71,6 +71,20 @@ def test_the_end_of_all_is_the_end(runtime):
     assert out.count("once\n") == 1 and out.count("crashing\n") >= 1
 
 
+@pytest.mark.parametrize("first", [[], [{"name": "first", "script": "crash.sh", "max_restarts": 1,
+                                         "wait_ready": True}]])
+def test_the_end_of_what_others_wait_for_is_the_end(home, first):
+    """Whether it is not there at all, or has given up: who waits for it never starts."""
+    home.write("crash.sh", "exit 3\n")
+    home.write("waits.sh", "exec sleep 1000\n")
+    home.write("apps.json", json.dumps(
+        [*first, {"name": "waits", "script": "waits.sh", "depends_on": "first"}]))
+    home.command = [BATON]
+    code, _, err = finish(home.start_aside("run", "apps.json"), 60)
+    assert code == 2, err
+    assert "'first', which it depends on, does not run" in err
+
+
 def test_it_may_stay(runtime):
     runtime.write("once.sh", "echo once\n")
     process = begin(runtime, "once.sh", "--no-autorestart", "--no-auto-exit", "--formatted")
