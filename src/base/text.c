@@ -177,6 +177,18 @@ bool text_ends_with(const char *text, const char *suffix) {
     return length >= suffix_length && strcmp(text + length - suffix_length, suffix) == 0;
 }
 
+bool text_lists(const char *names, const char *name) {
+    size_t length = strlen(name);
+
+    for (;; names += strcspn(names, ",") + 1) {
+        names += strspn(names, " ");
+        if (strncmp(names, name, length) == 0 && strchr(", ", names[length]))
+            return true;
+        if (!names[strcspn(names, ",")])
+            return false;
+    }
+}
+
 static unsigned least(unsigned a, unsigned b, unsigned c) {
     unsigned smaller = a < b ? a : b;
 

@@ -36,6 +36,9 @@ size_t text_utf8_sequence(const unsigned char *bytes, size_t length);
 /* Whether `text` ends in `suffix`. */
 bool text_ends_with(const char *text, const char *suffix);
 
+/* Whether a list of names that are parted by commas, blanks around them, has this one. */
+bool text_lists(const char *names, const char *name);
+
 /* Levenshtein distance of two short words (at most 63 bytes each; longer ones count as far away):
  * for "did you mean". */
 unsigned text_distance(const char *one, const char *other);

@@ -57,19 +57,6 @@ void cli_app_name(const json_t *app, char name[CLI_APP_NAME_MAX]) {
         name_of_script(script ? script : "", name);
 }
 
-/* Whether a list of names that are parted by commas has this one. */
-static bool lists(const char *names, const char *name) {
-    size_t length = strlen(name);
-
-    for (;; names += strcspn(names, ",") + 1) {
-        names += strspn(names, " ");
-        if (strncmp(names, name, length) == 0 && strchr(", ", names[length]))
-            return true;
-        if (!names[strcspn(names, ",")])
-            return false;
-    }
-}
-
 /* --- flags --- */
 
 /* Makes the paths that flags have given absolute: they are meant from the current directory, but
@@ -154,7 +141,7 @@ static int take_apps(const struct cli_call *call, const json_t *loaded, json_t *
 
     json_array_foreach(loaded, index, app) {
         cli_app_name(app, name);
-        if (error < 0 || (call->flags.only && !lists(call->flags.only, name)))
+        if (error < 0 || (call->flags.only && !text_lists(call->flags.only, name)))
             continue;
         error = attribute_merge_env(app, call->flags.env_name, warnings);
         if (error == 0)

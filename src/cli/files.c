@@ -103,7 +103,9 @@ static int run_init(struct cli_call *call) {
 static int validate(const struct cli_call *call, const char *file) {
     struct text_list problems = {.count = 0};
     struct text_list warnings = {.count = 0};
-    int count = process_file_validate(file, call->flags.env_name, &problems, &warnings);
+    const struct process_file_choice choice = {.env_name = call->flags.env_name,
+                                               .only = call->flags.only};
+    int count = process_file_validate(file, &choice, &problems, &warnings);
     int code = count < 0 || problems.count > 0;
 
     for (size_t i = 0; i < problems.count; i++)
@@ -111,8 +113,12 @@ static int validate(const struct cli_call *call, const char *file) {
     if (count < 0 && problems.count == 0)
         cli_fail_memory(call);
     cli_warn_each(call, &warnings);
-    if (code == 0)
-        cli_say(call, "%s: %d app%s, as it should be", file, count, count == 1 ? "" : "s");
+    if (count == 0 && choice.only)
+        code = cli_fail(call, "%s has no app named %s", file, choice.only);
+    else if (code == 0)
+        cli_say(call, "%s: %d app%s, %s", file, count, count == 1 ? "" : "s",
+                warnings.count > 0 ? "which would start, but see the warnings"
+                                   : "nothing is wrong");
     text_list_clear(&problems);
     text_list_clear(&warnings);
     return code;

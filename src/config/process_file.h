@@ -32,11 +32,17 @@ int process_file_load(const char *path, json_t **ret_apps, struct text_list *war
 int process_file_read(int input, const char *directory, json_t **ret_apps,
                       struct text_list *warnings, char error[SETTINGS_ERROR_MAX]);
 
-/* Loads the file under --env `env_name` (may be NULL) and checks each app as a start would, but
- * starts nothing. `problems` gets a sentence for each app that cannot work, naming it, or the one
- * for the file; `warnings` gets the rest. Returns the number of apps, or a negative UV_E* when the
- * file cannot be read or memory is out. */
-int process_file_validate(const char *path, const char *env_name, struct text_list *problems,
-                          struct text_list *warnings);
+/* What of a file is meant; each may be NULL. */
+struct process_file_choice {
+    const char *env_name; /* --env: env_NAME, too */
+    const char *only;     /* --only: the apps of these names, parted by commas */
+};
+
+/* Loads the file and checks each app that is meant as a start would, but starts nothing. `problems`
+ * gets a sentence for each app that cannot work, naming it, or the one for the file; `warnings`
+ * gets the rest. Returns the number of apps that are meant, or a negative UV_E* when the file
+ * cannot be read or memory is out. */
+int process_file_validate(const char *path, const struct process_file_choice *choice,
+                          struct text_list *problems, struct text_list *warnings);
 
 #endif

@@ -119,8 +119,23 @@ static int collect_names(const json_t *apps, struct text_list *names, struct fin
     return result;
 }
 
-int process_file_validate(const char *path, const char *env_name, struct text_list *problems,
-                          struct text_list *warnings) {
+/* The number of apps that are checked, or UV_ENOMEM. */
+static int check_apps(json_t *apps, const struct process_file_choice *choice,
+                      const struct text_list *names, struct findings *findings) {
+    int count = 0;
+
+    for (size_t i = 0; i < json_array_size(apps); i++) {
+        if (choice->only && !text_lists(choice->only, names->items[i]))
+            continue;
+        if (check_app(json_array_get(apps, i), choice->env_name, names, findings) < 0)
+            return UV_ENOMEM;
+        count++;
+    }
+    return count;
+}
+
+int process_file_validate(const char *path, const struct process_file_choice *choice,
+                          struct text_list *problems, struct text_list *warnings) {
     struct findings findings = {.file = path, .problems = problems, .warnings = warnings};
     struct text_list names = {.items = NULL};
     char error[SETTINGS_ERROR_MAX];
@@ -130,10 +145,8 @@ int process_file_validate(const char *path, const char *env_name, struct text_li
     if (result < 0)
         return text_list_add(problems, error) < 0 ? UV_ENOMEM : result;
     result = collect_names(apps, &names, &findings);
-    for (size_t i = 0; i < json_array_size(apps) && result == 0; i++)
-        result = check_app(json_array_get(apps, i), env_name, &names, &findings);
     if (result == 0)
-        result = (int)json_array_size(apps);
+        result = check_apps(apps, choice, &names, &findings);
     text_list_clear(&names);
     json_decref(apps);
     return result;

@@ -79,6 +79,23 @@ def test_validate(cli, tmp_path, text, code, word):
     assert word in done.stdout + done.stderr
 
 
+def test_validate_says_all_is_well_only_where_it_is(cli, tmp_path):
+    (tmp_path / "a.js").write_text("")
+    (tmp_path / "x.json").write_text('[{"name": "good", "script": "a.js"},'
+                                     ' {"name": "bad", "script": "missing.js"}]')
+    good = cli("validate", "x.json", "--only", "good")
+    assert (good.returncode, good.stderr) == (0, "")
+    assert "1 app, nothing is wrong" in good.stdout
+    assert cli("validate", "x.json", "--only", "bad").returncode == 1
+    assert cli("validate", "x.json", "--only", "good, bad").returncode == 1
+    none = cli("validate", "x.json", "--only", "nobody")
+    assert none.returncode == 1 and "nobody" in none.stderr
+    (tmp_path / "y.json").write_text('{"name": "odd", "script": "a.js", "instnaces": 2}')
+    odd = cli("validate", "y.json")
+    assert odd.returncode == 0 and "nothing is wrong" not in odd.stdout
+    assert "instnaces" in odd.stderr and "1 app, which would start" in odd.stdout
+
+
 # --- the command line itself ---
 
 @pytest.mark.parametrize("words", [["-h"], ["--help"], ["help"]])

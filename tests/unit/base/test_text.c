@@ -208,6 +208,16 @@ static void test_escape_never_cuts_a_form(void **state) {
     }
 }
 
+static void test_lists_of_names(void **state) {
+    (void)state;
+    assert_true(text_lists("a", "a"));
+    assert_true(text_lists("b,a", "a"));
+    assert_true(text_lists("b , a ,c", "a"));
+    assert_false(text_lists("ab,ba", "a"));
+    assert_false(text_lists("b,", "a"));
+    assert_false(text_lists("", "a"));
+}
+
 static void test_endings(void **state) {
     (void)state;
     assert_true(text_ends_with("app.js", ".js"));
@@ -251,6 +261,7 @@ int main(void) {
         cmocka_unit_test(test_escape_keeps_well_formed_utf8),
         cmocka_unit_test(test_escape_of_what_does_not_fit),
         cmocka_unit_test(test_escape_never_cuts_a_form),
+        cmocka_unit_test(test_lists_of_names),
         cmocka_unit_test(test_endings),
         cmocka_unit_test(test_distances),
     };

@@ -361,7 +361,8 @@ static int validate(const char *text, const char *env_name) {
     write_file("a.json", text);
     text_list_clear(&warnings);
     text_list_clear(&problems);
-    return process_file_validate(path, env_name, &problems, &warnings);
+    return process_file_validate(path, &(struct process_file_choice){.env_name = env_name},
+                                 &problems, &warnings);
 }
 
 static void test_a_file_that_can_work(void **state) {
@@ -406,6 +407,18 @@ static void test_warnings_of_a_file(void **state) {
     check_sentence(warnings.items[4], "app 'sh': it depends on 'x', which is not in this file");
 }
 
+static void test_only_what_is_named_is_checked(void **state) {
+    const struct process_file_choice choice = {.only = "b, sh"};
+
+    (void)state;
+    validate("[{name: 'a'}, {script: 'sh', name: 'b', depends_on: 'a'}, {script: 'sh'}]", NULL);
+    assert_int_equal(problems.count, 1);
+    text_list_clear(&problems);
+    assert_int_equal(process_file_validate(path, &choice, &problems, &warnings), 2);
+    assert_int_equal(problems.count, 0);
+    assert_int_equal(warnings.count, 0);
+}
+
 static void test_a_file_that_cannot_be_read_is_the_problem(void **state) {
     (void)state;
     assert_int_equal(validate("[", NULL), UV_EINVAL);
@@ -436,6 +449,7 @@ int main(void) {
         TEST(a_file_that_can_work),
         TEST(every_problem_is_found),
         TEST(warnings_of_a_file),
+        TEST(only_what_is_named_is_checked),
         TEST(a_file_that_cannot_be_read_is_the_problem),
     };
 
