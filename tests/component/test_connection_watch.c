@@ -10,7 +10,9 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -276,6 +278,37 @@ static void make_attentive(void) {
                      0);
 }
 
+/* Events that the kernel could not give to the watch's socket, as /proc/net/netlink counts them. */
+static uint64_t dropped(void) {
+    FILE *file = fopen("/proc/net/netlink", "re");
+    unsigned long long drops;
+    unsigned long inode;
+    char line[256];
+    uint64_t found = 0;
+    struct stat status;
+
+    assert_non_null(file);
+    assert_int_equal(fstat(watch.descriptor, &status), 0);
+    while (fgets(line, sizeof line, file))
+        if (sscanf(line, "%*x %*d %*d %*x %*d %*d %*d %*d %llu %lu", &drops, &inode) == 2 &&
+            inode == status.st_ino)
+            found = drops;
+    fclose(file);
+    return found;
+}
+
+/* Resets the ones from `first` to `end`, each `step`-th, and lets nothing be read before an event
+ * is lost: a watch that is quick enough loses none. */
+static void reset_and_lose(unsigned first, unsigned end, unsigned step) {
+    uint64_t before = dropped();
+
+    for (unsigned i = first; i < end; i += step)
+        reset(i);
+    for (unsigned i = 0; i < 30000 && dropped() == before; i++)
+        usleep(1000);
+    assert_true(dropped() > before);
+}
+
 static void test_lost_events_are_made_up_for(void **state) {
     (void)state;
     NEEDS_THE_KERNEL();
@@ -283,9 +316,8 @@ static void test_lost_events_are_made_up_for(void **state) {
     connect_pairs(AF_INET6, 50);
     follow(0, 200, &member);
     make_forgetful();
-    for (unsigned i = 0; i < 200; i++)
-        if (i % 4)
-            reset(i);
+    for (unsigned first = 1; first < 4; first++)
+        reset_and_lose(first, 200, 4);
     LOOP_UNTIL(watch.lost_total > 0);
     LOOP_UNTIL(member.open == 50);
     loop_run(50);
@@ -304,10 +336,9 @@ static void test_events_lost_again_and_again_are_made_up_for(void **state) {
     for (unsigned wave = 0; wave < 3; wave++) {
         uint64_t before = watch.lost_total;
 
-        for (unsigned i = wave; i < 300; i += 3)
-            reset(i);
-        /* All may have been read in time; and while what is left is not read the kernel loses more
-         * without a word. */
+        reset_and_lose(wave, 300, 3);
+        /* While what is left of an earlier wave is not read the kernel loses more without a word.
+         */
         LOOP_UNTIL((watch.lost_total > before && !watch.overrun) ||
                    member.open == 200 - 100 * (int64_t)wave);
     }
@@ -329,8 +360,7 @@ static void test_a_dump_that_fails_is_made_up_for(void **state) {
     follow(0, 150, &member);
     make_forgetful();
     failures = 1;
-    for (unsigned i = 50; i < 150; i++)
-        reset(i);
+    reset_and_lose(50, 150, 1);
     count = 50;
     LOOP_UNTIL(watch.lost_total > 0);
     make_attentive();
@@ -350,8 +380,8 @@ static void test_a_dump_that_cannot_be_asked_for_drops_nothing(void **state) {
 
         requests = 0;
         make_forgetful();
-        for (unsigned i = 0; i < 25; i++)
-            reset(--count);
+        reset_and_lose(count - 25, count, 1);
+        count -= 25;
         LOOP_UNTIL(watch.lost_total > before);
         make_attentive();
         LOOP_UNTIL(stir() && member.open >= (int64_t)count && requests >= failing_request + 2 &&
