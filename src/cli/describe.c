@@ -164,7 +164,7 @@ const struct cli_command command_describe = {
 const struct cli_command command_env = {
     .name = "env",
     .usage = "TARGET",
-    .summary = "the variables that a process has got",
+    .summary = "the variables that a process was asked to have",
     .completes = CLI_COMPLETES_TARGETS,
     .run = run_env,
 };
