@@ -1,5 +1,6 @@
 #include "cli/act.h"
 
+#include "base/text.h"
 #include "cli/action.h"
 #include "cli/app_options.h"
 #include "cli/apps.h"
@@ -282,11 +283,17 @@ static int run_reset(struct cli_call *call) {
 
 static int run_send_signal(struct cli_call *call) {
     json_t *extra;
+    int number;
     int code;
 
     if (call->words.count < 2)
         return cli_fail(call, "sendSignal needs a signal and a target, as in: sendSignal SIGUSR2 "
                               "api");
+    if (text_to_signal(call->words.words[0], &number) < 0)
+        return cli_fail(call,
+                        "there is no signal '%s': a name such as SIGUSR2 or a number is "
+                        "wanted",
+                        call->words.words[0]);
     extra = json_pack("{s:s}", "signal", call->words.words[0]);
     if (!extra)
         return cli_fail(call, "a signal is a name or a number");

@@ -182,6 +182,13 @@ def test_env_and_secrets(home):
     assert "GREETING: hello " in out and "\x1b[31m" not in out
 
 
+def test_a_wrong_signal_is_refused_before_anything_is_said(home):
+    home.write("idle.js", IDLE)
+    home.start("idle.js", "-n", "a")
+    refused = home.cli("sendSignal", "NOPE", "a").failed()
+    assert "there is no signal 'NOPE'" in refused.err and refused.out == ""
+
+
 def test_send_a_line(home):
     home.write("app.js", "process.stdin.on('data', (data) => console.log(`got ${data}`))")
     home.start("app.js", "-n", "a")
