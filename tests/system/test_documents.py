@@ -10,6 +10,7 @@ import subprocess
 import pytest
 
 from support.primary import BATON, REPOSITORY
+from support.wait import PATIENCE
 
 MANUAL = REPOSITORY / "docs" / "manual.md"
 PAGE = REPOSITORY / "man" / "baton.1"
@@ -25,7 +26,7 @@ TOOLS = {"cat", "cmake", "cp", "ctest", "curl", "echo", "git", "kill", "logrotat
 def help_of(command):
     words = [command, "--help"] if command != "help" else ["help"]
     return subprocess.run([BATON, *words], check=True, capture_output=True, text=True,
-                          timeout=10).stdout
+                          timeout=PATIENCE).stdout
 
 
 def options_of_help(command="run"):
@@ -152,7 +153,7 @@ def test_options_without_effect_are_accepted():
     names = re.findall(r"`(--[a-z-]+)`", sentence)
     assert len(names) == 5
     done = subprocess.run([BATON, "run", *names, "/nonexistent/script.js"], capture_output=True,
-                          text=True, timeout=10)
+                          text=True, timeout=PATIENCE)
     assert done.returncode == 1
     assert "there is no file" in done.stderr
 
@@ -196,7 +197,7 @@ def test_kinds_of_help_are_those_that_are_taken():
     assert "preload" in kinds_of_help()
     for kind in kinds_of_help():
         done = subprocess.run([BATON, "run", "--intercept", kind, "/nonexistent/script.js"],
-                              capture_output=True, text=True, timeout=10)
+                              capture_output=True, text=True, timeout=PATIENCE)
         assert "there is no file" in done.stderr, kind
 
 
@@ -374,7 +375,7 @@ def test_flags_that_migrate_exist():
     assert len(long) > 30 and long <= options_of_help("start")
     assert set(re.findall(r"`(-[a-z])`", kept)) <= set(letters_of_help("start"))
     done = subprocess.run([BATON, "start", *re.findall(r"`(--[a-z-]+)`", ignored), "--help"],
-                          capture_output=True, text=True, timeout=10)
+                          capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0 and "Usage" in done.stdout, done.stderr
 
 
@@ -392,7 +393,7 @@ def test_page_is_well_formed(page):
         command = ["man", "--warnings", "-l", str(page)]
     else:
         pytest.skip("neither mandoc nor man is installed")
-    done = subprocess.run(command, capture_output=True, text=True, timeout=30,
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE,
                           stdin=subprocess.DEVNULL)
     complaints = done.stdout if command[0] == "mandoc" else ""
     assert (done.returncode, complaints + done.stderr) == (0, "")

@@ -10,18 +10,19 @@ import pytest
 
 from support import procfs
 from support.clients import Crowd, Load, ask, ask_more, get, open_socket, outcomes
-from support.wait import until
+from support.gate import Gate
+from support.wait import PATIENCE, until
 
 SERVER = "drop_in_server"
 MODES = ["blocking", "poll", "edge"]
 PATIENT = ["--slow-after", 20_000]
-BURN_MS = 2000
+SOON = ["--slow-after", 1000]  # but not so soon that a worker is taken for stuck that waits for its processor
 QUIET_SECONDS = 0.6
 TABLE = 64  # descriptors, where a worker is to have few
 
 
-def start_server(start, mode, instances=2, flags=(), **options):
-    return start("baton", SERVER, instances=instances, arguments=[mode],
+def start_server(start, mode, instances=2, flags=(), server=SERVER, **options):
+    return start("baton", server, instances=instances, arguments=[mode],
                  flags=["--intercept", "preload", *flags], policy="rr", **options)
 
 
@@ -70,7 +71,7 @@ def test_kill_under_load(start, mode):
     most one for each thread of the load."""
     threads, kills = 8, 5
     app = start_server(start, mode, 4)
-    with Load(app.port, threads=threads, timeout=3) as load:
+    with Load(app.port, threads=threads) as load:
         for number in range(kills):
             load.wait_more(100)
             victim = app.status().slot(number % 4).pid
@@ -83,14 +84,17 @@ def test_kill_under_load(start, mode):
     assert app.status().total("restarts") == kills
 
 
-def test_all_workers_restarting(start):
+def test_all_workers_restarting(start, tmp_path):
     """Clients wait, none is refused, and the first worker that is back serves."""
-    app = start_server(start, "poll", flags=["--restart-delay", 500])
+    gate = Gate(tmp_path, SERVER)
+    app = start_server(start, "poll", server=gate.script)
     victims = app.workers()
+    gate.shut()
     for victim in victims:
         kill(victim)
     crowd = Crowd(app.port, 100)
     assert crowd.read(0.2) == []
+    gate.open()
     assert not pids_of(crowd.finish()) & set(victims)
 
 
@@ -110,15 +114,16 @@ def test_reload_under_load(start):
 # --- giving the listener up ---
 
 
-def test_clients_queued_at_a_worker_that_closes(start):
+def test_clients_queued_at_a_worker_that_closes(start, tmp_path):
     """It was busy while they came, and then closes its listener: they go to the other."""
     app = start_server(start, "poll", flags=PATIENT, window=16)
     retiring = client_of(app, 0)
-    retiring.sendall(b"GET /burn-and-close/400 HTTP/1.1\r\n\r\n")
+    retiring.sendall(b"GET /block-and-close HTTP/1.1\r\n\r\n")
     app.wait_events("blocking", slot=0)
     crowd = Crowd(app.port, 40)
     app.wait_status(lambda now: now.slot(0).waiting >= 15)
     other = app.status().slot(1).pid
+    (tmp_path / "go").touch()
     assert pids_of(crowd.finish()) == {other}
     assert pids_of([get(app.port) for _ in range(20)]) == {other}
     retiring.recv(65536)
@@ -149,13 +154,13 @@ def test_clients_queued_at_a_worker_that_closes_while_descriptors_are_short(star
 def test_a_listener_closed_out_of_sight(start, way):
     """Not by close(), which is all that the library sees: nobody waits for that worker, and it is
     not taken for one that hangs."""
-    app = start_server(start, "poll", flags=["--kill-stuck-after", 700])
+    app = start_server(start, "poll", flags=["--kill-stuck-after", 2000])
     retiring, other = (app.status().slot(slot).pid for slot in range(2))
     kept = client_of(app, 0)
     assert ask_more(kept, f"/close-unseen/{way}").outcome == "ok"
     assert pids_of(Crowd(app.port, 60).finish()) == {other}
     assert pids_of([get(app.port) for _ in range(20)]) == {other}
-    time.sleep(1)
+    time.sleep(2.5)
     assert procfs.alive(retiring)
     assert ask(kept).json()["pid"] == retiring
 
@@ -166,7 +171,7 @@ def test_a_listener_closed_out_of_sight(start, way):
 @pytest.mark.parametrize("mode", MODES)
 def test_a_stopped_worker_keeps_nobody_waiting(start, mode):
     """What it holds is taken back, it is reported, and it is back in rotation when it goes on."""
-    app = start_server(start, mode)
+    app = start_server(start, mode, flags=SOON)
     stopped, working = app.workers()
     stop_process(stopped)
     assert pids_of(Crowd(app.port, 60).finish()) == {working}
@@ -179,39 +184,32 @@ def test_a_stopped_worker_keeps_nobody_waiting(start, mode):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_a_busy_worker_keeps_nobody_waiting(start, mode):
-    """One of two is in a loop: 60 requests meanwhile are answered within a fifth of it."""
+def test_a_busy_worker_keeps_nobody_waiting(start, tmp_path, mode):
+    """One of two does not look at its clients: 60 requests are answered meanwhile."""
     app = start_server(start, mode, window=16)
-    began = time.monotonic()
-    burning = Crowd(app.port, 1, f"/burn/{BURN_MS}")
+    busy = Crowd(app.port, 1, "/block")
     app.wait_events("blocking")
-    crowd_began = time.monotonic()
     assert outcomes(Crowd(app.port, 60).finish()) == {"ok": 60}
-    taken = time.monotonic() - crowd_began
-    assert outcomes(burning.finish()) == {"ok": 1}
-    assert taken < 0.2 * (time.monotonic() - began)
+    assert busy.read(0) == []
+    (tmp_path / "go").touch()
+    assert outcomes(busy.finish()) == {"ok": 1}
 
 
-def test_threads_that_ask_beside_a_busy_worker(start):
-    """The same, one request at a time: none waits for the end of the loop."""
+def test_threads_that_ask_beside_a_busy_worker(start, tmp_path):
+    """The same, each of them one request."""
     app = start_server(start, "edge", window=16)
-    burning = Crowd(app.port, 1, f"/burn/{BURN_MS}")
+    busy = Crowd(app.port, 1, "/block")
     app.wait_events("blocking")
-    seconds = []
-
-    def ask_one():
-        began = time.monotonic()
-        assert get(app.port).outcome == "ok"
-        seconds.append(time.monotonic() - began)
-
-    threads = [threading.Thread(target=ask_one) for _ in range(60)]
+    replies = []
+    threads = [threading.Thread(target=lambda: replies.append(get(app.port))) for _ in range(60)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10)
-    assert len(seconds) == 60
-    assert max(seconds) < 0.2 * BURN_MS / 1000
-    assert outcomes(burning.finish()) == {"ok": 1}
+        thread.join(PATIENCE)
+    assert outcomes(replies) == {"ok": 60}
+    assert busy.read(0) == []
+    (tmp_path / "go").touch()
+    assert outcomes(busy.finish()) == {"ok": 1}
 
 
 # --- full tables ---
@@ -233,7 +231,7 @@ def test_one_worker_out_of_descriptors(start, mode):
     poor, other = (app.status().slot(number).pid for number in range(2))
     began = time.monotonic()
     assert pids_of(Crowd(app.port, 60).finish()) == {other}
-    assert app.events("full", pid=poor)
+    app.wait_events("full", pid=poor)
     time.sleep(0.5)
     assert pids_of([get(app.port) for _ in range(20)]) == {other}
     assert app.status().worker(poor).returned <= 16 + 20 * (time.monotonic() - began)

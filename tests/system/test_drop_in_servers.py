@@ -15,6 +15,8 @@ from support.primary import BUILD, script_path
 
 SERVER = "drop_in_server"
 MODES = ["blocking", "poll", "edge"]
+# A worker that waits for its processor is not stuck, and keeps its share.
+PATIENT = ["--slow-after", 20_000]
 IDLE_SECONDS = 0.5
 
 # What a call may cost under Baton, in times of what another costs natively. bind() and
@@ -26,7 +28,7 @@ COST_ROUNDS = 8
 
 
 def start_server(start, mode, instances=2, server=SERVER, **options):
-    flags = ["--intercept", "preload", *options.pop("flags", [])]
+    flags = ["--intercept", "preload", *PATIENT, *options.pop("flags", [])]
     return start("baton", server, instances=instances, flags=flags, arguments=[mode],
                  policy=options.pop("policy", "rr"), **options)
 

@@ -17,7 +17,7 @@ INSTRUMENTS = [flag for flag in ("-fsanitize=address,undefined", "-fsanitize=thr
 
 
 def run(*command, **options):
-    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=30,
+    result = subprocess.run(list(map(str, command)), capture_output=True, text=True, timeout=60,
                             check=False, **options)
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout

@@ -29,7 +29,7 @@ def go_server(tmp_path_factory):
     environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=mod", "GO111MODULE": "off"}
     environment.setdefault("HOME", str(program.parent))
     subprocess.run([compiler, "build", "-o", program, APPS / "go_server.go"], check=True,
-                   env=environment, timeout=40)
+                   env=environment, timeout=80)
     return program
 
 
@@ -84,7 +84,7 @@ def test_a_static_program_serves_in_turn(start_static, way, instances):
     assert_only_the_master_listens(app)
     before = procfs.descriptors(app.pid)
     assert_shared_evenly(app)
-    assert procfs.descriptors(app.pid) == before
+    until(lambda: procfs.descriptors(app.pid) <= before, 5, "the end of the last client's descriptor")
     status = app.wait_status(lambda now: now.total("acknowledged") == 1000)
     assert (status.accepted(), status.total("returned"), status.total("stuck")) == (1000, 0, 0)
 
@@ -117,7 +117,7 @@ def test_as_another_user(start_static, nobody):
 def test_bursts_are_served(start_static):
     app = start_static("epoll", instances=4)
     with Load(app.port, threads=16) as load:
-        load.wait_more(2000, timeout=30)
+        load.wait_more(2000, timeout=60)
     assert outcomes(load.replies) == {"ok": len(load.replies)}
 
 
@@ -138,7 +138,7 @@ def test_a_killed_worker_takes_only_its_own_along(start_static):
     found = outcomes(load.replies)
     assert set(found) <= {"ok", "reset"} and found.get("reset", 0) <= 5 * 8, found
     assert_shared_evenly(app, 100)
-    until(lambda: procfs.descriptors(app.pid) == before, 5, "the master's descriptors to be closed")
+    until(lambda: procfs.descriptors(app.pid) <= before, 5, "the master's descriptors to be closed")
 
 
 @pytest.mark.parametrize("way", ["epoll", "threads"])

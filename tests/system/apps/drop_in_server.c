@@ -20,12 +20,11 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DESCRIPTORS_MAX 1024
 #define REQUEST_MAX     1024
-#define RETRY_MS        20 /* with a full table: not to ask again and again */
+#define RETRY_MS        20 /* not to ask again and again, with a full table or for a file */
 
 struct client {
     bool open;
@@ -58,13 +57,6 @@ static void event(const char *name) {
 
     if (write(STDOUT_FILENO, line, (size_t)length) < 0)
         return; /* nobody reads it */
-}
-
-static int64_t now_ms(void) {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void give_up(const char *what) {
@@ -120,12 +112,11 @@ static void stop_listening_unseen(struct server *server, int way) {
 
 /* --- answering --- */
 
-static void burn(int64_t milliseconds) {
-    int64_t end = now_ms() + milliseconds;
-
+/* Until there is a file `go` where it was started. */
+static void block(void) {
     event("blocking");
-    while (now_ms() < end)
-        continue;
+    while (access("go", F_OK) < 0)
+        poll(NULL, 0, RETRY_MS);
 }
 
 /* Leaves no descriptor free. */
@@ -140,11 +131,9 @@ static void fill_table(int limit) {
 static void act(struct server *server, const char *action, int operand) {
     if (strcmp(action, "fill") == 0)
         fill_table(operand);
-    if (strcmp(action, "burn") == 0)
-        burn(operand);
-    if (strcmp(action, "burn-and-close") == 0)
-        burn(operand);
-    if (strcmp(action, "burn-and-close") == 0 || strcmp(action, "close") == 0)
+    if (strcmp(action, "block") == 0 || strcmp(action, "block-and-close") == 0)
+        block();
+    if (strcmp(action, "block-and-close") == 0 || strcmp(action, "close") == 0)
         stop_listening(server);
     if (strcmp(action, "close-unseen") == 0)
         stop_listening_unseen(server, operand);

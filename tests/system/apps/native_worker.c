@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -29,6 +30,8 @@
 #define REQUEST_MAX     2048
 #define EVENTS_MAX      64
 #define NEVER           INT64_MAX
+#define LOOK_MS         10
+#define ORPHAN_MS       120000 /* should nobody kill it */
 
 enum kind { UNUSED, LISTENER, CLIENT, SIGNALS };
 
@@ -229,14 +232,20 @@ static void accept_clients(struct worker *worker, int listener) {
 static void burn(int64_t milliseconds) {
     int64_t end = now_ms() + milliseconds;
 
+    event("\"event\": \"blocking\"");
     while (now_ms() < end)
         continue;
 }
 
-/* A process that outlives its parent for a while, without holding anything of ours. */
-static void leave_orphan(int milliseconds) {
-    struct timespec pause = {.tv_sec = milliseconds / 1000,
-                             .tv_nsec = milliseconds % 1000 * 1000000L};
+/* Until there is a file `go` where it was started. */
+static void block(void) {
+    event("\"event\": \"blocking\"");
+    while (access("go", F_OK) < 0)
+        poll(NULL, 0, LOOK_MS);
+}
+
+/* A process that outlives its parent until it is killed, without holding anything of ours. */
+static void leave_orphan(void) {
     pid_t child = fork();
 
     if (child > 0) {
@@ -245,24 +254,24 @@ static void leave_orphan(int milliseconds) {
     }
     close_range(0, ~0u, 0);
     if (fork() == 0)
-        nanosleep(&pause, NULL);
+        poll(NULL, 0, ORPHAN_MS);
     _exit(0);
 }
 
 static void act(struct worker *worker, const char *action, int operand) {
     if (strcmp(action, "burn") == 0) {
-        event("\"event\": \"blocking\"");
         burn(operand);
-    } else if (strcmp(action, "burn-and-close") == 0) {
-        event("\"event\": \"blocking\"");
-        burn(operand);
+    } else if (strcmp(action, "block") == 0) {
+        block();
+    } else if (strcmp(action, "block-and-close") == 0) {
+        block();
         close_listeners(worker);
     } else if (strcmp(action, "close") == 0) {
         close_listeners(worker);
     } else if (strcmp(action, "listen") == 0) {
         worker->listen_ms = now_ms() + operand;
     } else if (strcmp(action, "orphan") == 0) {
-        leave_orphan(operand);
+        leave_orphan();
     } else if (strcmp(action, "exit") == 0) {
         _exit(operand);
     }

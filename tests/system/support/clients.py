@@ -5,7 +5,7 @@ The outcome of a client is one of
   error    a whole HTTP response with another status came
   refused  the connection was refused
   reset    the connection ended before a whole response came
-  hung     nothing more came within the time limit
+  hung     nothing more came within the time limit, which is for what hangs, unless a test says less
 """
 import collections
 import dataclasses
@@ -32,7 +32,7 @@ class Reply:
         return json.loads(self.body)
 
 
-def open_socket(address, timeout=5, source=None):
+def open_socket(address, timeout=PATIENCE, source=None):
     """A connected socket. An address is a port on 127.0.0.1, a (host, port), or a Unix path (an
     abstract one begins with NUL); `source` is the host that it comes from."""
     if isinstance(address, int):
@@ -50,7 +50,7 @@ def request_bytes(path="/", keep_alive=False):
     return f"GET {path} HTTP/1.1\r\nHost: test\r\nConnection: {connection}\r\n\r\n".encode()
 
 
-def get(address, path="/", timeout=5, source=None):
+def get(address, path="/", timeout=PATIENCE, source=None):
     """One request on a connection of its own."""
     try:
         client = open_socket(address, timeout, source)
@@ -64,7 +64,7 @@ def get(address, path="/", timeout=5, source=None):
         return ask(client, path, timeout)
 
 
-def ask(client, path="/", timeout=5):
+def ask(client, path="/", timeout=PATIENCE):
     """One request on `client`, which the server is asked to close after it."""
     client.settimeout(timeout)
     try:
@@ -74,7 +74,7 @@ def ask(client, path="/", timeout=5):
     return read_reply(client, timeout)
 
 
-def ask_more(client, path="/", timeout=5):
+def ask_more(client, path="/", timeout=PATIENCE):
     """One request on `client`, which stays open for more: only for answers with a length."""
     client.settimeout(timeout)
     received = b""
@@ -92,7 +92,7 @@ def ask_more(client, path="/", timeout=5):
         return Reply("reset")
 
 
-def read_reply(client, timeout=5):
+def read_reply(client, timeout=PATIENCE):
     """Reads to the end of the connection."""
     received = bytearray()
     end = time.monotonic() + timeout
@@ -218,7 +218,7 @@ class Load:
     """Threads that ask one request after the other, each on its own connection, until the end of
     the `with` block; then `replies` holds one Reply for each."""
 
-    def __init__(self, address, threads=8, path="/", timeout=5):
+    def __init__(self, address, threads=8, path="/", timeout=PATIENCE):
         self.replies = []
         self._address, self._path, self._timeout = address, path, timeout
         self._stopping = threading.Event()

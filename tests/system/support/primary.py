@@ -51,6 +51,13 @@ def by_accept_socket(primary):
     return primary == "baton" and os.environ.get("BATON_NODE_INTERCEPT") == "node-fast"
 
 
+def start_limit(script):
+    """How long a worker may take to start, where a test says nothing of it: Node takes some seconds
+    on a busy machine. In a process file that is an attribute."""
+    is_file = str(script).endswith((".json", ".yaml", ".yml", ".config.js"))
+    return [] if is_file else ["--listen-timeout", "30s"]
+
+
 class App:
     """One primary with its workers, run in `directory`. Close it: nothing of it is left then.
 
@@ -66,6 +73,8 @@ class App:
         flags = ["-i", str(instances), *map(str, flags)]
         if primary == "baton" and "--intercept" not in flags:
             flags += kind_of(script)
+        if primary != "node" and "--listen-timeout" not in flags:
+            flags += start_limit(script)
         if policy:
             flags += ["--policy", policy]
         if window:
@@ -111,7 +120,11 @@ class App:
         if self._quiet:
             return self._ready_workers()
         pids = dict.fromkeys(event["pid"] for event in self.events("listening"))
-        return [pid for pid in pids if procfs.alive(pid)]
+        return [pid for pid in pids if self._is_of_it(pid)]
+
+    def _is_of_it(self, pid):
+        """Whether it lives; the number of one that has ended may be a stranger's by now."""
+        return procfs.alive(pid) and procfs.has_in_environment(pid, self.mark)
 
     def _ready_workers(self):
         """None before the first time that all are ready: then a status may be asked for."""
@@ -122,6 +135,7 @@ class App:
     def wait_ready(self, count=None, timeout=15):
         """Waits until `count` (default: all) workers listen and are in rotation; their pids."""
         wanted = self.instances if count is None else count
+        timeout = max(timeout, PATIENCE)
         until(lambda: self.process.poll() is not None or len(self.workers()) >= wanted, timeout,
               lambda: f"{wanted} workers\n{self.transcript()}")
         assert self.process.poll() is None, f"the primary exited\n{self.transcript()}"
@@ -156,7 +170,7 @@ class App:
 
     def wait_status(self, condition, timeout=PATIENCE):
         """The first Status for which condition(status) is true."""
-        end = time.monotonic() + timeout
+        end = time.monotonic() + max(timeout, PATIENCE)
         while True:
             status = self.status()
             if condition(status):
@@ -177,7 +191,7 @@ class App:
         except subprocess.TimeoutExpired:
             raise AssertionError(f"no exit within {timeout} s\n{self.transcript()}") from None
         for output in (self.stdout, self.stderr):
-            output.join(1)
+            output.join(1 if self.leftovers() else PATIENCE)
         return code
 
     def stop(self, timeout=PATIENCE):
@@ -202,7 +216,7 @@ class App:
         self._end_politely()
         for pid in self.leftovers():
             _kill(pid)
-        self.process.wait(5)
+        self.process.wait(PATIENCE)
         self.stdout.join()
         self.stderr.join()
         self._assert_sound()

@@ -95,8 +95,9 @@ def open_connections(pid, port):
 
 def backlog(port):
     """How many clients the kernel has connected to a port that nobody has accepted."""
-    return sum(entry.waiting for entry in _tcp_sockets()
-               if entry.port == port and entry.state == TCP_LISTEN)
+    waiting = {entry.inode: entry.waiting for entry in _tcp_sockets()
+               if entry.port == port and entry.state == TCP_LISTEN}
+    return sum(waiting.values())
 
 
 def cpu_seconds(pid):
@@ -113,6 +114,11 @@ def with_environment(entry):
     """The pids of all living processes whose environment holds `entry` ("NAME=value")."""
     wanted = entry.encode()
     return [pid for pid in _all_pids() if wanted in _environment(pid) and alive(pid)]
+
+
+def has_in_environment(pid, entry):
+    """Whether the environment that the process was given holds `entry`."""
+    return entry.encode() in _environment(pid)
 
 
 def limit_of_files(pid):
