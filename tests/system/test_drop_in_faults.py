@@ -11,6 +11,7 @@ import pytest
 from support import procfs
 from support.clients import Crowd, Load, ask, ask_more, get, open_socket, outcomes
 from support.gate import Gate
+from support.signals import kill, stop
 from support.wait import PATIENCE, until
 
 SERVER = "drop_in_server"
@@ -24,16 +25,6 @@ TABLE = 64  # descriptors, where a worker is to have few
 def start_server(start, mode, instances=2, flags=(), server=SERVER, **options):
     return start("baton", server, instances=instances, arguments=[mode],
                  flags=["--intercept", "preload", *flags], policy="rr", **options)
-
-
-def stop_process(pid):
-    os.kill(pid, signal.SIGSTOP)
-    until(lambda: procfs.state(pid) == "T", 5, "a stopped process")
-
-
-def kill(pid):
-    os.kill(pid, signal.SIGKILL)
-    until(lambda: not procfs.alive(pid), 5, "the end of the killed")
 
 
 def pids_of(replies):
@@ -58,7 +49,7 @@ def test_kill_of_a_worker_with_clients_in_its_window(start, mode):
     """It was stopped before it could accept them: another answers them all."""
     app = start_server(start, mode, flags=PATIENT, window=16)
     victim = app.workers()[0]
-    stop_process(victim)
+    stop(victim)
     crowd = Crowd(app.port, 60)
     app.wait_status(lambda now: now.worker(victim).waiting >= 15)
     os.kill(victim, signal.SIGKILL)
@@ -139,7 +130,7 @@ def test_clients_queued_at_a_worker_that_closes_while_descriptors_are_short(star
     retiring = client_of(app, 0)
     pids = [app.status().slot(number).pid for number in range(2)]
     for pid in pids:
-        stop_process(pid)
+        stop(pid)
     crowd = Crowd(app.port, 80)
     app.wait_status(lambda now: now.total("waiting") == 32 and now.waiting() == 16)
     retiring.sendall(b"GET /close HTTP/1.1\r\n\r\n")
@@ -173,7 +164,7 @@ def test_a_stopped_worker_keeps_nobody_waiting(start, mode):
     """What it holds is taken back, it is reported, and it is back in rotation when it goes on."""
     app = start_server(start, mode, flags=SOON)
     stopped, working = app.workers()
-    stop_process(stopped)
+    stop(stopped)
     assert pids_of(Crowd(app.port, 60).finish()) == {working}
     status = app.status()
     assert (status.worker(stopped).stuck, status.worker(working).stuck) == (1, 0)
@@ -259,7 +250,7 @@ def test_limit_of_descriptors_in_flight(start, unprivileged):
     app = start_server(start, "poll", instances=1, window=1024, flags=PATIENT,
                        wrap=[*unprivileged, "prlimit", "--nofile=128:128"])
     (worker,) = app.workers()
-    stop_process(worker)
+    stop(worker)
     crowd = Crowd(app.port, 300)
     app.wait_status(lambda now: 32 < now.total("waiting") < 200 and now.waiting() > 0)
     used = procfs.cpu_seconds(app.pid)
@@ -280,7 +271,7 @@ def test_master_killed(start, mode):
     app = start_server(start, mode, flags=PATIENT)
     workers = app.workers()
     for worker in workers:
-        stop_process(worker)
+        stop(worker)
     crowd = Crowd(app.port, 20)
     app.wait_status(lambda now: now.total("waiting") == 20)
     app.signal(signal.SIGKILL)

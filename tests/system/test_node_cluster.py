@@ -1,4 +1,5 @@
 """node:cluster and process messages, seen from inside a worker."""
+import os
 import signal
 
 import pytest
@@ -8,10 +9,22 @@ from support import procfs
 from support.wait import until
 
 
+def ask_everyone(app):
+    """{pid: who it says that it is}, once so many have answered as there are to be."""
+    answers = {}
+
+    def all_have_answered():
+        answer = get(app.port, "/whoami").json()
+        answers[answer["pid"]] = answer
+        return len(answers) >= app.instances
+
+    until(all_have_answered, 15, lambda: f"{answers}\n{app.transcript()}")
+    return answers
+
+
 def test_a_worker_knows_that_it_is_one(start, primary):
     app = start(primary, "routes.js", instances=3)
-    answers = {answer["pid"]: answer for answer in
-               (get(app.port, "/whoami").json() for _ in range(12))}
+    answers = ask_everyone(app)
     assert set(answers) == set(app.workers())
     for answer in answers.values():
         assert answer["isWorker"] and not answer["isPrimary"]
@@ -23,8 +36,8 @@ def test_a_worker_knows_that_it_is_one(start, primary):
 
 def test_environment_of_a_worker(start):
     app = start("baton", "routes.js", instances=3)
-    answers = [get(app.port, "/whoami").json() for _ in range(9)]
-    assert {answer["instance"] for answer in answers} == {"0", "1", "2"}
+    instances = [answer["instance"] for answer in ask_everyone(app).values()]
+    assert sorted(instances) == ["0", "1", "2"]
 
 
 def test_started_by_a_node_parent(start):
@@ -68,11 +81,11 @@ def test_a_worker_may_leave(start, primary, action):
     before = app.workers()
     leaver = get(app.port, f"/{action}").json()["pid"]
     after = app.wait_replaced([leaver])
-    (exit_event,) = app.events("exit", pid=leaver)
+    (exit_event,) = app.wait_events("exit", pid=leaver)
     assert exit_event["code"] == 0
     assert bool(exit_event.get("voluntary")) == (action != "process-disconnect")
     assert len(after) == 2 and leaver not in after and set(before) - {leaver} <= set(after)
-    assert {get(app.port, "/whoami").json()["pid"] for _ in range(8)} == set(after)
+    assert set(ask_everyone(app)) == set(after)
 
 
 def test_worker_disconnect_under_load_loses_nobody(start, primary):
@@ -105,14 +118,15 @@ def test_close_and_listen_again_under_load(start, primary):
             app.wait_events("listening", 2 + times)
         load.wait_more(20)
     assert outcomes(load.replies) == {"ok": len(load.replies)}
-    assert {get(app.port, "/whoami").json()["pid"] for _ in range(8)} == set(app.workers())
+    assert set(ask_everyone(app)) == set(app.workers())
 
 
-def test_the_last_server_closes_the_port(start, primary):
+def test_the_last_server_closes_the_port(start, tmp_path, primary):
     """A close() of the only member closes the listening socket; listen() opens it again."""
     app = start(primary, "routes.js", instances=1)
-    assert get(app.port, "/relisten/400").outcome == "ok"
+    assert get(app.port, "/relisten-when/go").outcome == "ok"
     until(lambda: get(app.port, "/whoami").outcome == "refused", 5, "the port to be closed")
+    (tmp_path / "go").touch()
     app.wait_events("listening", 2)
     assert get(app.port, "/whoami").outcome == "ok"
 
@@ -146,19 +160,20 @@ def echo(port, text):
 
 
 def test_clients_wait_for_the_ready_message(start):
-    app = start("baton", "ready.js", instances=1, arguments=["700"], flags=["--wait-ready"],
+    app = start("baton", "ready.js", instances=1, arguments=["when-told"], flags=["--wait-ready"],
                 ready=False)
-    app.wait_events("listening")
+    (worker,) = app.wait_events("listening")
     with open_socket(app.port) as client:
         client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
         assert app.status().total("handed") == 0 and not app.events("ready")
+        os.kill(worker["pid"], signal.SIGUSR2)
         assert read_reply(client).outcome == "ok"
     app.wait_events("ready")
 
 
 def test_shutdown_by_message(start):
     app = start("baton", "ready.js", arguments=["0"],
-                flags=["--shutdown-with-message", "--kill-timeout", 5000])
+                flags=["--shutdown-with-message", "--kill-timeout", "60s"])
     workers = app.workers()
     assert app.stop() == 0
     assert {event["pid"] for event in app.events("message", message="shutdown")} == set(workers)

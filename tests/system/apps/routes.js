@@ -88,6 +88,16 @@ const actions = {
     done({ pid: process.pid });
     server.close(() => setTimeout(listen, Number(number)));
   },
+  'relisten-when': (file, done) => {
+    done({ pid: process.pid });
+    server.close(() => {
+      const looking = setInterval(() => {
+        if (!fs.existsSync(file)) return;
+        clearInterval(looking);
+        listen();
+      }, 10);
+    });
+  },
 };
 
 const server = http.createServer((request, response) => {
