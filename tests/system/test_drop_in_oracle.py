@@ -80,7 +80,7 @@ def lines_of(output):
 
 
 def run_natively(group, output, held, wrap=()):
-    subprocess.run([*wrap, script_path("oracle"), group], check=False, timeout=20,
+    subprocess.run([*wrap, script_path("oracle"), group], check=False, timeout=70,
                    cwd=output.parent, stdin=subprocess.DEVNULL, env={**os.environ, **variables(output, held)})
     return lines_of(output)
 
@@ -91,9 +91,9 @@ def is_over(lines):
 
 def run_under_baton(start, group, output, held, wrap=()):
     app = start("baton", "oracle", instances=1, ready=False, wrap=wrap, arguments=[group],
-                flags=["--intercept", "preload", "--no-autorestart"],
+                flags=["--intercept", "preload", "--no-autorestart", "--slow-after", "60s"],
                 environment=variables(output, held))
-    until(lambda: is_over(lines_of(output)) or app.process.poll() is not None, 20,
+    until(lambda: is_over(lines_of(output)) or app.process.poll() is not None, 70,
           lambda: f"{lines_of(output)[-3:]}\n{app.transcript()}")
     return lines_of(output)
 

@@ -12,8 +12,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define GROUP_SECONDS 15
-
 static const struct {
     const char *name;
     void (*observe)(void);

@@ -101,7 +101,8 @@ bool serves(int listener);     /* a client connects, is accepted, and its bytes 
 void pause_ms(int milliseconds);
 int exit_code_of(pid_t child);
 
-#define SOON_MS  5000 /* when something must happen */
-#define QUIET_MS 60   /* when nothing must */
+#define GROUP_SECONDS 60    /* for all of a group */
+#define SOON_MS       20000 /* when something must happen: a machine may be busy */
+#define QUIET_MS      60    /* when nothing must */
 
 #endif

@@ -388,7 +388,7 @@ static void observe_children(const char *observation, bool polling) {
         children[i] = must(fork());
         if (children[i] > 0)
             continue;
-        alarm(10);
+        alarm(GROUP_SECONDS);
         if (polling)
             poll_all(tally);
         accept_all(tally);

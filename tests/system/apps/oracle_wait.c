@@ -41,12 +41,28 @@ struct other {
     enum deed deed;
     int listener;
     pthread_t first;
+    pid_t first_id;
     int client;
 };
+
+static bool sleeps(pid_t thread) {
+    char path[64], text[512] = "";
+    const char *state;
+    int file;
+
+    snprintf(path, sizeof path, "/proc/self/task/%d/stat", (int)thread);
+    file = must(open(path, O_RDONLY | O_CLOEXEC));
+    must((int)read(file, text, sizeof text - 1));
+    close(file);
+    state = strrchr(text, ')');
+    return state && strncmp(state, ") S", 3) == 0;
+}
 
 static void *do_deed(void *argument) {
     struct other *other = argument;
 
+    for (int waited = 0; waited < SOON_MS && !sleeps(other->first_id); waited++)
+        pause_ms(1);
     pause_ms(QUIET_MS);
     if (other->deed == SIGNAL || other->deed == SIGNAL_THEN_CONNECT) {
         pthread_kill(other->first, SIGUSR2);
@@ -64,8 +80,11 @@ static void *do_deed(void *argument) {
 
 /* Accepts while the other thread does its deed. */
 static void try_deed(const char *observation, int listener, enum deed deed) {
-    struct other other = {
-        .deed = deed, .listener = listener, .first = pthread_self(), .client = -1};
+    struct other other = {.deed = deed,
+                          .listener = listener,
+                          .first = pthread_self(),
+                          .first_id = gettid(),
+                          .client = -1};
     pthread_t thread;
     int server, error;
 

@@ -69,6 +69,17 @@ def is_meant(one, target):
 
 class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     daemon_threads = True
+    request_queue_size = 128
+
+    def __init__(self, *arguments):
+        self.connections = []
+        super().__init__(*arguments)
+
+    def get_request(self):
+        """Noted before it is another thread's, so that all are known when accepting has ended."""
+        request = super().get_request()
+        self.connections.append(request[0])
+        return request
 
     def handle_error(self, request, client_address):
         """Clients leave when they like."""
@@ -91,17 +102,12 @@ class FakeDaemon:
         self.history = []  # (pm_id, line): what is in the log files
         self.followers = []
         self.polls = 0  # how often the processes were asked for
-        self._connections = []
         self._speaks = threading.Event()
         self._speaks.set()
         daemon = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
-
-            def setup(self):
-                super().setup()
-                daemon._connections.append(self.connection)
 
             def address_string(self):
                 return "unix"
@@ -241,7 +247,7 @@ class FakeDaemon:
             self._server.shutdown()
             self._thread.join()
         self._server.server_close()
-        for connection in self._connections:
+        for connection in self._server.connections:
             try:
                 connection.shutdown(2)
             except OSError:
