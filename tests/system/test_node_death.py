@@ -1,15 +1,14 @@
 """Workers that die: who is lost with them, who is not, and who comes after them."""
 import os
+import select
 import signal
-import socket
-import time
 
 import pytest
 
 from support import procfs
 from support.clients import Crowd, Load, get, open_socket, outcomes, read_reply, request_bytes
-from support.primary import by_accept_socket
-from support.wait import until
+from support.primary import APPS, by_accept_socket
+from support.wait import PATIENCE, until
 
 
 @pytest.mark.parametrize("action", ["throw", "exit/0", "exit/7"])
@@ -48,7 +47,7 @@ def test_each_worker_dead_in_turn(start, primary):
     for victim in app.workers():
         os.kill(victim, signal.SIGKILL)
         until(lambda: not procfs.alive(victim), 5, "the victim's end")
-        replies = [get(app.port, timeout=2) for _ in range(9)]
+        replies = [get(app.port, timeout=3 if primary == "node" else PATIENCE) for _ in range(9)]
         lost = 9 - outcomes(replies).get("ok", 0)
         assert lost <= (1 if primary == "node" else 0), outcomes(replies)
         app.wait_replaced([victim])
@@ -60,28 +59,35 @@ def test_all_but_one_dead(start, primary):
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     until(lambda: not any(map(procfs.alive, victims)), 5, "the victims' end")
-    served = outcomes(Crowd(app.port, 30).finish(5 if primary == "node" else 30)).get("ok", 0)
-    assert served >= (27 if primary == "node" else 30)
+    crowd = Crowd(app.port, 30)
+    wanted = 27 if primary == "node" else 30
+    until(lambda: outcomes(crowd.read(0.1)).get("ok", 0) >= wanted, PATIENCE, crowd.replies)
     app.wait_replaced(victims)
 
 
 @pytest.mark.parametrize("instances", [1, 3])
-def test_clients_wait_while_all_workers_are_dead(start, primary, instances):
+def test_clients_wait_while_all_workers_are_dead(start, primary, instances, tmp_path):
     """Node's primary closes the port with the last worker: clients are refused, or hang with a
     dead worker. Baton keeps it open, and the replacements serve them."""
-    app = start(primary, "hello.js", instances=instances)
+    script = tmp_path / "gated.js"
+    script.write_text("const fs = require('fs');"
+                      "const nothing = new Int32Array(new SharedArrayBuffer(4));"
+                      "while (fs.existsSync('gate')) Atomics.wait(nothing, 0, 0, 10);"
+                      f"require({str(APPS / 'hello.js')!r});")
+    app = start(primary, script, instances=instances)
     victims = app.workers()
+    (tmp_path / "gate").touch()
     for victim in victims:
         os.kill(victim, signal.SIGKILL)
     until(lambda: not any(map(procfs.alive, victims)), 5, "the victims' end")
-    replies = []
-    while len(replies) < 10 or app.workers() == []:
-        replies.append(get(app.port, timeout=3))
-        time.sleep(0.002)
     if primary == "node":
-        assert set(outcomes(replies)) & {"refused", "hung", "reset"}
+        assert get(app.port, timeout=3).outcome in {"refused", "hung", "reset"}
+        (tmp_path / "gate").unlink()
     else:
-        assert outcomes(replies) == {"ok": len(replies)}
+        crowd = Crowd(app.port, 10)
+        assert crowd.read(0.3) == [] and app.workers() == []
+        (tmp_path / "gate").unlink()
+        assert outcomes(crowd.finish()) == {"ok": 10}
     app.wait_replaced(victims)
 
 
@@ -90,7 +96,8 @@ def test_kill_under_load_costs_only_what_the_worker_had(start, primary):
     it, so at most all 16 each time; Node's primary, besides, lets clients hang."""
     app = start(primary, "routes.js", instances=4)
     kills, threads = 4, 16
-    with Load(app.port, threads=threads, path="/sleep/10", timeout=2) as load:
+    patience = 2 if primary == "node" else PATIENCE
+    with Load(app.port, threads=threads, path="/sleep/10", timeout=patience) as load:
         for _ in range(kills):
             load.wait_more(40)
             victim = app.workers()[0]
@@ -121,18 +128,31 @@ def test_kill_while_idle_costs_nobody(start, primary):
 def hand_one_to_the_blocked(app):
     """Blocks a worker and gives it a client that it cannot acknowledge: (pid, the clients)."""
     lost = open_socket(app.port)
-    lost.sendall(request_bytes("/block/20000"))
+    lost.sendall(request_bytes("/block-until/never"))
     (event,) = app.wait_events("blocking")
-    for _ in range(5):
-        client = open_socket(app.port)
+    if app.primary == "node":  # which keeps its copy until it is acknowledged
+        until(lambda: procfs.open_connections(app.pid, app.port) == 0, PATIENCE, app.transcript)
+    # Of those that come in turn one is the blocked worker's, and the other one answers the rest.
+    clients = [open_socket(app.port) for _ in range(1 if app.instances == 1 else 5)]
+    for client in clients:
         client.sendall(request_bytes("/whoami"))
-        client.settimeout(0.7)
-        try:
-            client.recv(1, socket.MSG_PEEK)
-        except TimeoutError:
-            return event["pid"], lost, client
-        client.close()
-    raise AssertionError("no client was handed to the blocked worker")
+    if app.instances == 1:
+        wait_handed_over(app)
+    until(lambda: len(answered(clients)) == len(clients) - 1, PATIENCE, app.transcript)
+    (waiting,) = set(clients) - answered(clients)
+    return event["pid"], lost, waiting
+
+
+def answered(clients):
+    return set(select.select(clients, [], [], 0)[0])
+
+
+def wait_handed_over(app):
+    """Waits until the client that came after the blocking one is on its way to the worker."""
+    if app.primary == "baton":
+        app.wait_status(lambda now: now.total("handed") == 2)
+    else:
+        until(lambda: procfs.open_connections(app.pid, app.port) > 0, PATIENCE, app.transcript)
 
 
 @pytest.mark.parametrize("instances", [1, 2])
@@ -143,13 +163,13 @@ def test_kill_before_the_acknowledgement(start, primary, instances):
     app = start(primary, "routes.js", instances=instances)
     victim, lost, waiting = hand_one_to_the_blocked(app)
     os.kill(victim, signal.SIGKILL)
-    reply = read_reply(waiting, timeout=3 if primary == "node" else 30)
+    reply = read_reply(waiting, timeout=3 if primary == "node" else PATIENCE)
     if primary == "node":
         assert reply.outcome == "hung"
     else:
         assert reply.outcome == "ok" and reply.json()["pid"] != victim
         app.wait_status(lambda now: now.total("acknowledged") >= 1)
-    assert read_reply(lost, timeout=30).outcome == "reset"
+    assert read_reply(lost).outcome == "reset"
     app.wait_replaced([victim])
 
 
@@ -176,8 +196,8 @@ def test_a_client_that_all_workers_fail_is_not_served_twice(start, primary):
     """A request that kills its worker has been acknowledged: no second worker gets it."""
     app = start(primary, "routes.js", instances=2)
     assert get(app.port, "/throw").outcome == "reset"
-    app.wait_events("exit")
-    app.wait_ready()
+    (event,) = app.wait_events("exit")
+    app.wait_replaced([event["pid"]])
     assert len(app.events("exit")) == 1
 
 
@@ -188,8 +208,9 @@ def test_a_client_that_all_workers_fail_is_not_served_twice(start, primary):
 def test_worker_that_dies_young_is_given_up(start, script, reason, code):
     """Again and again, backing off, and then no more: the reason can be read."""
     app = start("baton", script, ready=False, instances=1,
-                flags=["--max-restarts", 3, "--exp-backoff-restart-delay", 10])
-    assert app.wait_exit(30) == code
+                flags=["--max-restarts", 3, "--exp-backoff-restart-delay", 10,
+                       "--min-uptime", 60_000])  # it takes its time to start, too
+    assert app.wait_exit() == code
     app.stdout.join()
     app.stderr.join()
     own = [line for line in app.stderr.text().splitlines() if line.startswith("[baton]")]

@@ -7,9 +7,9 @@ import stat
 
 import pytest
 
-from support.clients import Crowd, get, outcomes
+from support.clients import Crowd, get, open_socket, outcomes
 from support.ports import free_port
-from support.wait import until
+from support.wait import PATIENCE, until
 
 
 def start_listening(start, primary, *options, instances=2, **more):
@@ -145,10 +145,10 @@ def test_second_listen_on_the_same_port_in_one_worker(start, primary):
 
 @pytest.mark.parametrize("script", ["retry.js", "https.js"])
 def test_port_taken_by_another_process_until_it_is_free(start, primary, script, certificate):
+    port = free_port()  # no client gets it for its own when it is free again
     with socket.socket(socket.AF_INET6) as holder:
-        holder.bind(("::", 0))
+        holder.bind(("::", port))
         holder.listen()
-        port = holder.getsockname()[1]
         app = start(primary, script, port=port, ready=False,
                     environment={"CERTIFICATE": certificate})
         until(lambda: len({event["pid"] for event in app.events("error")}) == 2, 15,
@@ -157,8 +157,7 @@ def test_port_taken_by_another_process_until_it_is_free(start, primary, script, 
             assert (event["code"], event["syscall"], event["port"]) == ("EADDRINUSE", "bind", port)
         assert not app.events("listening")
     app.wait_ready()
-    with socket.create_connection(("127.0.0.1", port), 5):
-        pass
+    open_socket(port).close()
 
 
 def test_exclusive_servers_are_the_worker_s_own(start, primary):
@@ -181,18 +180,18 @@ def test_exclusive_server_beside_a_shared_one(start, primary):
 
 def test_worker_with_only_an_exclusive_server_may_stay(start):
     """It asks the master for nothing, but it does serve: not a script that never listens."""
-    app = start("baton", "listen.js", flags=["--listen-timeout", 3000], ready=False,
+    app = start("baton", "listen.js", flags=["--listen-timeout", 6000], ready=False,
                 arguments=[json.dumps({"port": 0, "exclusive": True})])
     ports = {event["at"]["port"] for event in app.wait_events("listening", 2)}
     with pytest.raises(AssertionError):
-        app.wait_exit(4)
+        app.wait_exit(7)
     assert len(app.events("listening")) == 2
     assert all(get(port).outcome == "ok" for port in ports)
 
 
 def ask_datagram(port, text):
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
-        client.settimeout(5)
+        client.settimeout(PATIENCE)
         client.sendto(text.encode(), ("127.0.0.1", port))
         answer = json.loads(client.recv(1000))
         client.settimeout(0.005)
@@ -233,7 +232,7 @@ def test_tls_sessions_are_resumed_by_other_workers(start, primary, certificate, 
 
 def ask_tls(context, port, session):
     """The answer as an object, and the session to resume."""
-    with socket.create_connection(("127.0.0.1", port), 5) as plain:
+    with open_socket(port) as plain:
         with context.wrap_socket(plain, server_hostname="localhost", session=session) as client:
             client.sendall(b"GET / HTTP/1.1\r\nHost: test\r\nConnection: close\r\n\r\n")
             received = b""

@@ -6,7 +6,7 @@ import subprocess
 import pytest
 
 from support.primary import BATON
-from support.wait import until
+from support.wait import PATIENCE, until
 
 @pytest.fixture
 def runtime(home):
@@ -18,7 +18,7 @@ def runtime(home):
     return home
 
 
-def finish(process, timeout=20):
+def finish(process, timeout=PATIENCE):
     out, err = process.communicate(timeout=timeout)
     return process.returncode, out, err
 
@@ -47,7 +47,7 @@ def test_the_apps_of_a_file_until_a_signal(home):
         until(lambda: printed(home) != "", 15, lambda: printed(home))
         assert {one.name: one.status for one in home.wait_status("a", "online")} == {"a": "online"}
         process.send_signal(signal.SIGTERM)
-        assert process.wait(15) == 0
+        assert process.wait(PATIENCE) == 0
         assert printed(home) == "a runs\n"
     assert home.leftovers() == []
 
@@ -57,7 +57,7 @@ def test_pm2_runtime_runs_a_script_that_listens_nowhere(runtime):
     process = begin(runtime, "start", "loop.sh", "--", "words")
     until(lambda: printed(runtime) == "with words\n", 15, lambda: printed(runtime))
     process.send_signal(signal.SIGINT)
-    assert process.wait(15) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 def test_the_end_of_all_is_the_end(runtime):
@@ -92,7 +92,7 @@ def test_it_may_stay(runtime):
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(4)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(15) == 0
+    assert process.wait(PATIENCE) == 0
 
 
 @pytest.mark.parametrize("words", [["missing.js"], ["missing.json"], ["start", "missing.js"], []])

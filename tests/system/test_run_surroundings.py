@@ -5,6 +5,7 @@ import re
 import signal
 
 from support import procfs
+from support.background import name_of
 from support.clients import Crowd, Load, get, open_socket, outcomes, read_reply, request_bytes
 from support.primary import APPS
 from support.wait import until
@@ -62,8 +63,9 @@ def test_reader_of_the_output_goes_away(start):
                 wrap=["sh", "-c", '"$@" 2>&1 | head -n 1', "sh"])
     app.wait_events("listening", 0)
     until(lambda: get(app.port).outcome == "ok", 10, app.transcript)
-    until(lambda: len(app.stdout.lines) == 1 and len(app.leftovers()) == 4, 5, app.transcript)
-    (baton,) = [pid for pid in app.leftovers() if _name(pid) == "baton"]
+    until(lambda: len(app.stdout.lines) == 1 and len(app.leftovers()) == 4 and
+          len(_batons(app)) == 1, 5, app.transcript)
+    (baton,) = _batons(app)
     for _ in range(3):
         os.kill(baton, signal.SIGUSR1)
         assert get(app.port).outcome == "ok"
@@ -71,14 +73,15 @@ def test_reader_of_the_output_goes_away(start):
     assert outcomes(get(app.port) for _ in range(20)) == {"ok": 20}
 
 
-def _name(pid):
-    with open(f"/proc/{pid}/comm", encoding="ascii") as name:
-        return name.read().strip()
+def _batons(app):
+    """A worker is one, too, until it has become Node."""
+    return [pid for pid in app.leftovers() if name_of(pid) == "baton"]
 
 
 def test_no_descriptor_is_left_after_a_load(start):
     app = start("baton", "hello.js", instances=2)
     assert get(app.port).outcome == "ok"
+    app.wait_status(lambda now: now.total("acknowledged") == 1)
     before = os.listdir(f"/proc/{app.pid}/fd")
     with Load(app.port, threads=8) as load:
         load.wait_more(1000)
@@ -104,6 +107,7 @@ def test_stop_serves_who_has_connected(start):
     (worker,) = app.workers()
     os.kill(worker, signal.SIGSTOP)
     crowd = Crowd(app.port, 60)
+    until(lambda: app.status().accepted() + procfs.backlog(app.port) == 60, 5, app.transcript)
     app.signal(signal.SIGTERM)
     os.kill(worker, signal.SIGCONT)
     assert outcomes(crowd.finish()) == {"ok": 60}
@@ -129,9 +133,9 @@ def test_reload_twice_at_once_and_stop_during_it(start):
 
 def test_reload_replaces_a_blocked_worker(start):
     app = start("baton", "routes.js", instances=2,
-                flags=["--drain-timeout", 300, "--kill-timeout", 300])
+                flags=["--drain-timeout", 2000, "--kill-timeout", 300])
     with open_socket(app.port) as client:
-        client.sendall(request_bytes("/block/20000"))
+        client.sendall(request_bytes("/block-until/never"))
         app.wait_events("blocking")
         old = app.workers()
         app.signal(signal.SIGHUP)

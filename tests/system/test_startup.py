@@ -6,10 +6,12 @@ import pathlib
 import shlex
 import shutil
 import subprocess
+import tempfile
 
 import pytest
 
 from support.primary import BATON
+from support.wait import PATIENCE
 
 SYSTEMCTL = """#!/bin/sh
 echo "$@" >> "$CALLS"
@@ -37,8 +39,8 @@ class Place:
                        "PM2_HOME": str(self.home), "BATON_SYSTEMD_DIR": str(self.units),
                        **variables}
         return subprocess.run([program, *map(str, words)], capture_output=True, text=True,
-                              timeout=20, check=False, stdin=subprocess.DEVNULL, env=environment,
-                              cwd=self.path, user=user, group=user)
+                              timeout=PATIENCE, check=False, stdin=subprocess.DEVNULL,
+                              env=environment, cwd=self.path, user=user, group=user)
 
     @property
     def calls(self):
@@ -51,8 +53,12 @@ class Place:
 
 
 @pytest.fixture
-def place(tmp_path):
-    return Place(tmp_path)
+def place():
+    """Where others may look, which each start of pytest denies them in its own directories."""
+    path = pathlib.Path(tempfile.mkdtemp(prefix="bt-", dir="/tmp"))
+    path.chmod(0o755)
+    yield Place(path)
+    shutil.rmtree(path)
 
 
 def me():
@@ -97,7 +103,7 @@ def test_systemd_understands_the_unit(place):
         pytest.skip("there is no systemd-analyze")
     place.run("startup")
     checked = subprocess.run(["systemd-analyze", "--man=no", "verify", place.unit],
-                             capture_output=True, text=True, timeout=60, check=False)
+                             capture_output=True, text=True, timeout=2 * PATIENCE, check=False)
     complaints = [line for line in checked.stderr.splitlines() if place.unit.name in line]
     assert not complaints
 
@@ -140,9 +146,6 @@ def test_into_an_image(place):
 def test_without_the_right_to(place):
     """What is printed does it, when it is run by somebody who may; here: by ourselves."""
     place.units.mkdir(mode=0o555)
-    for directory in (place.path, *place.path.parents):
-        if directory.name.startswith("pytest"):
-            directory.chmod(0o755)
     root = os.geteuid() == 0
     done = place.run("startup", user=65534 if root else None)
     assert done.returncode == 1 and "root" in done.stdout
@@ -150,7 +153,7 @@ def test_without_the_right_to(place):
     assert words[:2] == ["sudo", "env"] and place.calls == []
     assert f"BATON_HOME={place.home}" in words and "-u" in words and "--hp" in words
     place.units.chmod(0o755)
-    again = subprocess.run(words[1:], capture_output=True, text=True, timeout=20, check=False,
+    again = subprocess.run(words[1:], capture_output=True, text=True, timeout=PATIENCE, check=False,
                            env={**os.environ, "CALLS": str(place.calls_file), "FAILS": ""})
     assert again.returncode == 0, again.stderr
     assert f'BATON_HOME={place.home}"' in place.unit.read_text()
@@ -182,7 +185,7 @@ def test_the_disk_says_no(place):
 @pytest.mark.skipif(os.path.exists("/run/systemd/system"), reason="systemd runs here")
 def test_where_there_is_no_systemd(place):
     environment = {key: value for key, value in os.environ.items() if key != "BATON_SYSTEMD_DIR"}
-    done = subprocess.run([BATON, "startup"], capture_output=True, text=True, timeout=20,
+    done = subprocess.run([BATON, "startup"], capture_output=True, text=True, timeout=PATIENCE,
                           check=False, env=environment)
     assert done.returncode == 1
     assert "does not run systemd" in done.stderr

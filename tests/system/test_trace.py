@@ -8,7 +8,7 @@ LINE = re.compile(r"\d\d:\d\d:\d\d\.\d{6} (->|<-) worker 0  (\d+) bytes  (?:fd (
 
 def conversation(start, script):
     """Of one worker with one client, from its start to its end: (arrow, bytes, descriptor, text)."""
-    app = start("baton", script, instances=1, flags=["--trace"])
+    app = start("baton", script, instances=1, flags=["--trace", "--slow-after", 60_000])
     assert get(app.port, "/whoami").outcome == "ok"
     app.stop()
     app.stderr.join()

@@ -235,10 +235,14 @@ class Load:
             thread.join(self._timeout + 5)
 
     def wait_more(self, count, timeout=PATIENCE):
-        """Waits until `count` more requests are finished."""
-        target = len(self.replies) + count
+        """Waits until `count` more requests are finished, the next one within `timeout` each time."""
+        seen = len(self.replies)
+        target = seen + count
         end = time.monotonic() + timeout
         while len(self.replies) < target:
+            if len(self.replies) > seen:
+                seen = len(self.replies)
+                end = time.monotonic() + timeout
             assert time.monotonic() < end, f"the load stands still: {outcomes(self.replies)}"
             time.sleep(0.005)
 

@@ -34,14 +34,15 @@ SANITIZER_REPORTS = ("ERROR: AddressSanitizer", "ERROR: LeakSanitizer", "runtime
 FRUGAL = {"ASAN_OPTIONS": "quarantine_size_mb=0:thread_local_quarantine_size_kb=0"}
 
 
-def kind_of(script):
+def kind_of(script, flags):
     """What a program gets beside the test's own flags. The sanitizers are in native_worker, too,
     and want no other library before them. BATON_NODE_INTERCEPT runs the tests of Node with another
-    kind than the default."""
+    kind than the default; a Node that waits 100 ms for its processor is not to be stuck then."""
     if str(script) == "native_worker":
         return ["--intercept", "native"]
     if os.environ.get("BATON_NODE_INTERCEPT") and str(script).endswith((".js", ".mjs")):
-        return ["--intercept", os.environ["BATON_NODE_INTERCEPT"]]
+        patience = [] if "--slow-after" in flags else ["--slow-after", "2000"]
+        return ["--intercept", os.environ["BATON_NODE_INTERCEPT"], *patience]
     return []
 
 
@@ -72,7 +73,7 @@ class App:
         self.mark = f"{MARK}={uuid.uuid4()}"
         flags = ["-i", str(instances), *map(str, flags)]
         if primary == "baton" and "--intercept" not in flags:
-            flags += kind_of(script)
+            flags += kind_of(script, flags)
         if primary != "node" and "--listen-timeout" not in flags:
             flags += start_limit(script)
         if policy:
@@ -153,9 +154,9 @@ class App:
         return "\n".join(lines)
 
     def wait_replaced(self, pids, timeout=15):
-        """Waits until all of `pids` are gone and all instances are there again."""
-        until(lambda: not any(map(procfs.alive, pids)), timeout,
-              lambda: f"the end of {pids}\n{self.transcript()}")
+        """Waits until all of `pids` are gone, for Baton, too, and all instances are there again."""
+        until(lambda: not any(map(procfs.alive, pids)) and not set(pids) & set(self.workers()),
+              timeout, lambda: f"the end of {pids}\n{self.transcript()}")
         return self.wait_ready(timeout=timeout)
 
     # What Baton tells.
@@ -256,7 +257,7 @@ def script_path(script):
     return script
 
 
-def run_baton(*arguments, timeout=15, **options):
+def run_baton(*arguments, timeout=PATIENCE, **options):
     """Runs `baton ARGUMENTS` to its end: for what is expected to fail at once."""
     assert os.access(BATON, os.X_OK), f"no baton at {BATON}: build it, or set BATON"
     return subprocess.run([BATON, *map(str, arguments)], stdin=subprocess.DEVNULL,

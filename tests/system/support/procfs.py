@@ -101,8 +101,9 @@ def backlog(port):
 
 
 def cpu_seconds(pid):
+    """What it has used, 0 when it is gone."""
     fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
+    return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND if fields else 0
 
 
 def started(pid):
