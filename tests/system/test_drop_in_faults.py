@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support import procfs
-from support.clients import Crowd, Load, ask, ask_more, get, open_socket, outcomes
+from support.clients import Crowd, Load, ask, ask_more, get, one_processor, open_socket, outcomes
 from support.gate import Gate
 from support.signals import kill, stop
 from support.wait import PATIENCE, until
@@ -251,7 +251,8 @@ def test_limit_of_descriptors_in_flight(start, unprivileged):
                        wrap=[*unprivileged, "prlimit", "--nofile=128:128"])
     (worker,) = app.workers()
     stop(worker)
-    crowd = Crowd(app.port, 300)
+    with one_processor():
+        crowd = Crowd(app.port, 300)
     app.wait_status(lambda now: 32 < now.total("waiting") < 200 and now.waiting() > 0)
     used = procfs.cpu_seconds(app.pid)
     assert crowd.read(0.3) == []

@@ -9,7 +9,7 @@ import time
 import pytest
 
 from support import procfs
-from support.clients import Crowd, get, outcomes
+from support.clients import Crowd, get, one_processor, outcomes
 from support.ports import free_port
 from support.primary import BUILD, script_path
 
@@ -74,7 +74,9 @@ def test_many_at_once(start, mode):
 
 def test_in_the_order_of_connecting(start):
     app = start_server(start, "blocking", 1)
-    replies = Crowd(app.port, 100).finish()
+    with one_processor():
+        crowd = Crowd(app.port, 100)
+    replies = crowd.finish()
     assert [reply.json()["number"] for reply in replies] == list(range(1, 101))
 
 

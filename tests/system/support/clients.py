@@ -8,9 +8,11 @@ The outcome of a client is one of
   hung     nothing more came within the time limit, which is for what hangs, unless a test says less
 """
 import collections
+import contextlib
 import dataclasses
 import http.client
 import json
+import os
 import selectors
 import socket
 import struct
@@ -151,6 +153,18 @@ def abort(client):
 
 def outcomes(replies):
     return dict(collections.Counter(reply.outcome for reply in replies))
+
+
+@contextlib.contextmanager
+def one_processor():
+    """Clients that connect in here wait to be accepted in that order: each processor has a queue of
+    its own for what is sent to a loopback address."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 class Crowd:
