@@ -1,6 +1,7 @@
 """What happens around the daemon: it is held up, short of descriptors or memory, its home is full,
 read-only or gone, and it is killed in the middle of a save."""
 import contextlib
+import http.client
 import json
 import os
 import pathlib
@@ -19,7 +20,7 @@ from support import procfs
 from support.clients import Load, get, outcomes
 from support.daemon import kill
 from support.ports import free_port
-from support.wait import until
+from support.wait import PATIENCE, until
 
 IDLE = "require('net').createServer().listen(0)"
 
@@ -47,7 +48,8 @@ def test_a_daemon_that_is_stopped_and_continued(home):
     time.sleep(2)
     assert asked.poll() is None
     os.kill(pid, signal.SIGCONT)
-    assert asked.wait(15) == 0
+    asked.communicate(timeout=PATIENCE)
+    assert asked.returncode == 0
     assert get(port).outcome == "ok"
     assert [(one.pid, one.restarts) for one in home.processes("web")] == before
 
@@ -72,7 +74,7 @@ def limited(home, **limits):
     finally:
         daemon.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            daemon.wait(15)
+            daemon.wait(PATIENCE)
 
 
 @pytest.mark.parametrize("descriptors", [64, 110])
@@ -107,7 +109,7 @@ def test_no_descriptor_for_a_client_is_not_asked_for_without_pause(home):
             before = procfs.cpu_seconds(daemon.pid)
             time.sleep(2)
             assert procfs.cpu_seconds(daemon.pid) - before <= 0.2
-        assert home.cli("ping", timeout=20).code == 0
+        assert home.cli("ping").code == 0
 
 
 def test_little_memory(home):
@@ -120,7 +122,7 @@ def test_little_memory(home):
             virtual_bytes(daemon.pid) + 4 * 1024 * 1024,) * 2)
         body = json.dumps({"targets": ["x" * 7_000_000]})
         for _ in range(3):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, http.client.HTTPException):
                 home.api("POST", "/v1/actions/stop", body)
         assert daemon.poll() is None
         assert home.cli("jlist").code == 0

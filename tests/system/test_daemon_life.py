@@ -1,9 +1,7 @@
 """The daemon itself: how it comes, that there is one, and how it goes."""
-import contextlib
 import os
 import signal
 import socket
-import subprocess
 import time
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from support import procfs
 from support.clients import get
 from support.ports import free_port
-from support.wait import until
+from support.wait import PATIENCE, until
 
 IDLE = "require('net').createServer().listen(0)"
 
@@ -52,8 +50,8 @@ def test_there_is_one_for_each_home(home):
     home.begin()
     assert home.daemon_pid() == pid
     second = home.start_aside("daemon")
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        second.communicate(timeout=3)
+    said = second.communicate(timeout=PATIENCE)[1]
+    assert second.returncode == 1 and f"already (process {pid})" in said
     assert home.daemon_pid() == pid
 
 
@@ -102,7 +100,7 @@ def test_no_daemon_stays_in_the_foreground(home):
     assert process.poll() is None
     assert home.daemon_pid() == process.pid or procfs.parent(home.daemon_pid()) == process.pid
     process.send_signal(signal.SIGINT)
-    process.communicate(timeout=15)
+    process.communicate(timeout=PATIENCE)
     until(lambda: not home.leftovers(), 10, lambda: home.leftovers())
 
 
@@ -111,7 +109,7 @@ def test_the_service_manager_is_told(home):
     path = str(home.root / "notify")
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
         manager.bind(path)
-        manager.settimeout(10)
+        manager.settimeout(PATIENCE)
         process = home.start_aside("start", "--no-daemon", home.write("idle.js", IDLE), "-n", "a",
                                    env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "400000"})
         told = _told(manager, "READY=1")
@@ -120,7 +118,7 @@ def test_the_service_manager_is_told(home):
         process.send_signal(signal.SIGTERM)
         told = _told(manager, "STOPPING=1")
         assert "STOPPING=1" in told
-    process.communicate(timeout=15)
+    process.communicate(timeout=PATIENCE)
 
 
 def _told(manager, word):
@@ -159,10 +157,15 @@ def test_memory_of_the_daemon(home):
 
 
 def test_an_idle_daemon_does_nothing(home):
-    """Over 5 s with 3 apps: 1 s an hour would be 1.4 ms; the kernel counts ticks of 10."""
+    """Over 5 s with 3 apps: 1 s an hour would be 1.4 ms; the kernel counts ticks of 10. It may not
+    be idle yet when they are online, and whoever does something for nothing does it always."""
     home.write("idle.js", IDLE)
     home.start("idle.js", "-n", "a", "-i", "3")
-    time.sleep(1)
-    before = procfs.cpu_seconds(home.daemon_pid())
-    time.sleep(5)
-    assert procfs.cpu_seconds(home.daemon_pid()) - before <= 0.03
+    pid = home.daemon_pid()
+
+    def spent():
+        before = procfs.cpu_seconds(pid)
+        time.sleep(5)
+        return procfs.cpu_seconds(pid) - before
+
+    until(lambda: spent() <= 0.03, 30, "5 s of rest")

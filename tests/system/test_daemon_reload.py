@@ -1,7 +1,6 @@
 """Nobody loses a request: reload, restart, scale and stop under load, one and several at once."""
 import json
 import subprocess
-import time
 
 import pytest
 
@@ -75,7 +74,7 @@ def test_never_fewer_than_all_but_one_are_ready(home, port, action, kind):
     with kind(port, threads=4, path="/sleep/2") as load:
         load.wait_more(50)
         process = home.start_aside(action, "web")
-        counts = []
+        counts = [4]
         while process.poll() is None:
             counts.append(sum(one.status == "online" for one in home.jlist()))
         load.wait_more(50)
@@ -204,11 +203,10 @@ def assert_no_orphan(home, name, count):
 def test_a_reload_goes_on_without_its_client(home, port):
     before = home.start("graceful.js", "-n", "web", "-i", "3", port=port)
     process = home.start_aside("reload", "web")
-    time.sleep(0.1)  # wherever it is by then
+    until(lambda: process.poll() is not None or
+          len(procfs.children(home.daemon_pid())) > len(before), 15, "the first new one")
     process.kill()
     process.communicate()
-    if set(home.pids("web")) == {one.pid for one in before}:
-        home.cli("reload", "web").ok()  # it was ended before it had asked
     home.wait(lambda all_: len(all_) == 3 and all(one.status == "online" for one in all_)
               and not {one.pid for one in all_} & {one.pid for one in before})
 
@@ -219,7 +217,8 @@ def test_a_reload_waits_for_its_own_renewal(home, port):
     home.start("app.js", "-n", "web", "-i", "1", port=port)
     first = home.start_aside("reload", "web")
     home.wait(lambda all_: all_[0].restarts == 1)
-    home.write("app.js", "process.argv[2] = '2'; setTimeout(() => require('./graceful.js'), 400)")
+    home.replace("app.js",
+                 "process.argv[2] = '2'; setTimeout(() => require('./graceful.js'), 400)")
     home.cli("reload", "web").ok()
     assert get(port).json()["version"] == "2"
     assert _code(first) == 0

@@ -59,8 +59,8 @@ def test_watch_loses_nobody(home, port, kind):
     def change():
         before = set(home.pids("web"))
         versions.append(str(len(versions)))
-        home.write("watched/app.js",
-                   f"process.argv[2] = '{versions[-1]}'; require('../graceful.js')")
+        home.replace("watched/app.js",
+                     f"process.argv[2] = '{versions[-1]}'; require('../graceful.js')")
         home.wait(lambda all_: not before & {one.pid for one in all_}
                   and all(one.status == "online" for one in all_))
         assert get(port).json()["version"] == versions[-1]
@@ -120,7 +120,7 @@ def hang_and_wait(home, port, timeout=15):
     home.wait(lambda all_: len(before - {one.pid for one in all_}) == 1
               and all(one.status == "online" for one in all_), timeout)
     (hung,) = before - set(home.pids("web"))
-    until(lambda: not procfs.alive(hung), 20, "the end of the one that hangs")
+    until(lambda: not procfs.alive(hung), 30, "the end of the one that hangs")
     client.close()
 
 
@@ -131,7 +131,7 @@ def test_a_worker_that_hangs_is_replaced(home, port, intercept):
     home.write("apps.json", json.dumps({
         "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
         "intercept": intercept, "kill_timeout": 300, "drain_timeout": 1000,
-        "health": {"path": "/", "interval": 200, "timeout": 2000, "failures": 2}}))
+        "health": {"path": "/", "interval": 200, "timeout": 3000, "failures": 2}}))
     home.cli("start", "apps.json").ok()
     hang_and_wait(home, port)
     assert {one.restarts for one in home.jlist()} == {0, 1}
@@ -141,7 +141,7 @@ def test_the_health_of_one_in_fork_mode(home, port):
     home.write("app.js", HUNG)
     description = {"name": "web", "script": "app.js", "exec_mode": "fork", "kill_timeout": 300,
                    "env": {"PORT": str(port)},
-                   "health": {"path": "/", "interval": 200, "timeout": 2000, "failures": 2}}
+                   "health": {"path": "/", "interval": 200, "timeout": 3000, "failures": 2}}
     home.write("apps.json", json.dumps(description))
     assert "health needs a port" in home.cli("start", "apps.json").failed().err
     assert "health needs a port" in home.cli("validate", "apps.json").failed().err

@@ -15,7 +15,7 @@ from support import procfs
 from support.clients import Load, get, open_socket, outcomes, read_reply, request_bytes
 from support.ports import free_port
 from support.primary import BATON
-from support.wait import until
+from support.wait import PATIENCE, until
 
 # What systemd does between fork(2) and execve(2): descriptors from 3 on, and variables about them.
 MANAGER = """
@@ -75,14 +75,14 @@ def start_daemon(home, listeners, words=("daemon",), pid="", env=None, wait=True
 def test_the_control_socket_may_be_the_managers(home, sockets):
     """Whoever asked before there was a daemon is answered, and the socket is there after it."""
     listener = listen_unix(sockets, home.socket_path())
-    client = sockets(open_socket(home.socket_path(), timeout=20))
+    client = sockets(open_socket(home.socket_path()))
     client.sendall(b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     daemon = start_daemon(home, [listener])
-    reply = read_reply(client, 20)
+    reply = read_reply(client)
     assert reply.status == 200 and json.loads(reply.body)["pid"] == daemon.pid
     inode = home.socket_path().stat().st_ino
     home.cli("kill").ok()
-    daemon.wait(15)
+    daemon.wait(PATIENCE)
     assert home.socket_path().stat().st_ino == inode, "it is the manager's"
     start_daemon(home, [listener])
     assert home.cli("ping").code == 0
@@ -93,7 +93,7 @@ def test_the_control_socket_may_be_the_managers(home, sockets):
 def test_an_app_gets_the_managers_socket(home, sockets, intercept, host):
     """Who connects before the app is there waits, and so does who does while it is stopped."""
     listener, port = listen_tcp(sockets, host)
-    early = sockets(open_socket(port, timeout=20))
+    early = sockets(open_socket(port))
     early.sendall(request_bytes())
     start_daemon(home, [listener])
     home.program("plain.js")
@@ -103,14 +103,14 @@ def test_an_app_gets_the_managers_socket(home, sockets, intercept, host):
         home.write("plain.js", "require('http').createServer((_, response) => response.end('{}'))"
                                ".listen({ fd: 3 })")
     home.start("plain.js", "-n", "web", "-i", "2", *extra, port=port)
-    assert read_reply(early, 20).outcome == "ok"
+    assert read_reply(early).outcome == "ok"
     assert get(port).outcome == "ok"
     home.cli("stop", "web").ok()
-    late = sockets(open_socket(port, timeout=20))
+    late = sockets(open_socket(port))
     late.sendall(request_bytes())
     home.cli("start", "web").ok()
     home.wait_status("web", "online")
-    assert read_reply(late, 20).outcome == "ok"
+    assert read_reply(late).outcome == "ok"
     assert listener.getsockopt(socket.SOL_SOCKET, socket.SO_ACCEPTCONN), "it is the manager's"
 
 
@@ -156,7 +156,7 @@ def test_sockets_that_are_not_there(home):
     result = subprocess.run(
         [sys.executable, "-c", "import os, sys\nos.environ.update(LISTEN_FDS='2', "
          "LISTEN_PID=str(os.getpid()))\nos.execv(sys.argv[1], sys.argv[1:])", BATON, "daemon"],
-        capture_output=True, text=True, env=home.environment, timeout=20, check=False)
+        capture_output=True, text=True, env=home.environment, timeout=PATIENCE, check=False)
     assert result.returncode == 1 and "service manager" in result.stderr, result
 
 
@@ -168,7 +168,7 @@ def test_a_command_in_the_foreground_passes_them_on(home, sockets):
     home.wait_status("web", "online")
     assert get(port).outcome == "ok"
     daemon.send_signal(signal.SIGINT)
-    daemon.wait(15)
+    daemon.wait(PATIENCE)
 
 
 def test_workers_get_none_of_them(home, sockets):
@@ -178,9 +178,7 @@ def test_workers_get_none_of_them(home, sockets):
     home.write("idle.js", "require('net').createServer().listen(0)")
     home.start("idle.js", "-n", "a")
     pid = home.process("a").pid
-    links = {os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")
-             if os.path.lexists(f"/proc/{pid}/fd/{number}")}
-    assert inode not in links
+    until(lambda: inode not in procfs.open_files(pid), 10, "its program, which has it no more")
 
 
 # Messages.
@@ -193,7 +191,7 @@ class Manager:
         self.address = f"\0{home.root.name}" if abstract else str(home.root / "notify")
         self.socket = sockets(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM))
         self.socket.bind(self.address)
-        self.socket.settimeout(20)
+        self.socket.settimeout(PATIENCE)
         self.environment = {"NOTIFY_SOCKET": self.address.replace("\0", "@")}
 
     def wait(self, word):
@@ -208,7 +206,7 @@ class Manager:
         with contextlib.suppress(BlockingIOError):
             while self.socket.recv(4096):
                 pass
-        self.socket.settimeout(20)
+        self.socket.settimeout(PATIENCE)
 
 
 @pytest.mark.parametrize("abstract", [False, True])
@@ -225,7 +223,7 @@ def test_what_the_manager_is_told(home, sockets, abstract):
     manager.wait("READY=1")
     daemon.send_signal(signal.SIGTERM)
     assert "STATUS=" in manager.wait("STOPPING=1")
-    daemon.wait(20)
+    daemon.wait(PATIENCE)
 
 
 def test_a_reload_that_fails_is_over_too(home, sockets):
@@ -262,7 +260,7 @@ def test_a_daemon_that_hangs_does_not_say_that_it_lives(home, sockets):
     with pytest.raises(TimeoutError):
         manager.socket.recv(4096)
     daemon.send_signal(signal.SIGCONT)
-    manager.socket.settimeout(20)
+    manager.socket.settimeout(PATIENCE)
     manager.wait("WATCHDOG=1")
 
 

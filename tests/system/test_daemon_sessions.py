@@ -1,4 +1,5 @@
 """Everything that a worker has started ends with it, however it went away."""
+import contextlib
 import os
 import pathlib
 import shutil
@@ -114,8 +115,10 @@ require('http').createServer((q, r) => r.end('{}')).listen(process.env.PORT);"""
         home.cli(*words).ok()
         home.wait_status("a", "online", 3)
         assert numbers() == three
-    kill(home.processes("a")[1].pid)
-    until(lambda: numbers() == three, 10, numbers)
+    victim = home.processes("a")[1].pid
+    kill(victim)
+    until(lambda: victim not in home.pids("a") and numbers() == three, 10, numbers)
+    home.wait_status("a", "online", 3)
     home.cli("scale", "a", "1").ok()
     assert numbers() == three[:1]
     home.cli("scale", "a", "4").ok()
@@ -147,6 +150,7 @@ def group(home):
     yield path
     home.end_daemon()
     until(lambda: not list(path.glob("baton-*")), 10, lambda: list(path.iterdir()))
+    until(lambda: not (path / "cgroup.procs").read_text(), 10, "who still is in the group")
     path.rmdir()
 
 
@@ -171,8 +175,8 @@ def test_nothing_leaves_its_group(home, group, port):
 def test_the_next_daemon_sweeps_the_groups(home, group, port):
     hidden = start_hidden(home, port)
     kill_daemon(home)
-    for pid in home.leftovers():
-        if pid not in hidden:
+    for pid in set(home.leftovers()).difference(hidden):
+        with contextlib.suppress(ProcessLookupError):
             kill(pid)
     subprocess.run(["sh", "-c", f"echo $$ > {group}/cgroup.procs && exec \"$@\"", "-",
                     *home.command, "resurrect"], check=True, cwd=home.work, env=home.environment,

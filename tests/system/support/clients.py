@@ -252,11 +252,11 @@ class Load:
         """Waits until `count` more requests are finished, the next one within `timeout` each time."""
         seen = len(self.replies)
         target = seen + count
-        end = time.monotonic() + timeout
+        end = time.monotonic() + max(timeout, PATIENCE)
         while len(self.replies) < target:
             if len(self.replies) > seen:
                 seen = len(self.replies)
-                end = time.monotonic() + timeout
+                end = time.monotonic() + max(timeout, PATIENCE)
             assert time.monotonic() < end, f"the load stands still: {outcomes(self.replies)}"
             time.sleep(0.005)
 

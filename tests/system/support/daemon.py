@@ -124,6 +124,13 @@ class Home:
         path.chmod(mode)
         return path
 
+    def replace(self, name, text):
+        """A file in `work` that is another at once: whoever reads it meanwhile reads the old one or
+        the new, and whoever watches sees one change."""
+        new = self.root / "new"
+        new.write_text(text)
+        os.replace(new, self.work / name)
+
     def program(self, name):
         """A copy of apps/NAME in `work`, for it to be changed."""
         self.write("event.js", (APPS / "event.js").read_text())
@@ -154,7 +161,7 @@ class Home:
         finally:
             process.send_signal(signal.SIGINT)
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(3)
+                process.wait(10)
             process.kill()
             process.wait()
             output.join()

@@ -161,9 +161,13 @@ def _socket_inodes_if_alive(pid):
         return set()
 
 
+def open_files(pid):
+    """What its descriptors are, as the links in /proc/PID/fd name it."""
+    return {_link(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+
+
 def _socket_inodes(pid):
-    links = (_link(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd"))
-    return {link[len("socket:["):-1] for link in links if link.startswith("socket:")}
+    return {link[len("socket:["):-1] for link in open_files(pid) if link.startswith("socket:")}
 
 
 def _link(path):
