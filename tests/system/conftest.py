@@ -18,6 +18,10 @@ from support.primary import BATON
 
 TEST_SECONDS = 90  # some need half a minute on a busy machine, or under a sanitizer
 
+# A shell has what it runs in the background ignore these, and whatever is started would, too.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 PRIMARIES = ["node", "baton"]
 

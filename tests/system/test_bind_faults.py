@@ -106,3 +106,5 @@ def is_over(client):
         return client.recv(1, socket.MSG_PEEK) == b""
     except BlockingIOError:
         return False
+    except ConnectionResetError:
+        return True

@@ -67,7 +67,7 @@ def test_its_process_is_the_daemon_s(home):
     # A start that has no answer yet when the daemon is told to end has failed.
     assert any(line.startswith("└") for line in command.stdout)
     command.send_signal(signal.SIGINT)
-    command.communicate(timeout=20)
+    command.communicate(timeout=40)
     assert command.returncode == 0
 
 

@@ -11,7 +11,7 @@ import threading
 
 from support.daemon import kill
 from support.terminal import read_terminal
-from support.wait import until
+from support.wait import PATIENCE, until
 
 MILD = "require('net').createServer().listen(0); console.log('up')"
 STUBBORN = ("require('net').createServer().listen(0);"
@@ -41,7 +41,7 @@ class Aside:
         return self.files[1].read_text()
 
     def wait(self):
-        return self.process.wait(30)
+        return self.process.wait(PATIENCE)
 
 
 @contextlib.contextmanager
@@ -98,7 +98,7 @@ def test_whoever_leaves_is_told_that_it_goes_on(home):
     os.close(terminal)
     until(lambda: "I stay" in home.log("a"), 10, "the stop")
     aside.send_signal(signal.SIGINT)
-    assert aside.wait(10) == -signal.SIGINT
+    assert aside.wait(PATIENCE) == -signal.SIGINT
     assert b"goes on" in read_terminal(master)
     assert home.processes("a")[0].status == "stopping"
     home.write("go", "")

@@ -14,7 +14,7 @@ from support.primary import BATON
 def cli(tmp_path):
     def run(*words, program=BATON, **options):
         return subprocess.run(
-            [program, *words], capture_output=True, text=True, timeout=20, check=False,
+            [program, *words], capture_output=True, text=True, timeout=40, check=False,
             cwd=tmp_path, stdin=subprocess.DEVNULL,
             env={**os.environ, "BATON_HOME": str(tmp_path / "home"), "HOME": str(tmp_path),
                  **options})
@@ -53,7 +53,7 @@ def test_a_daemon_that_died_is_nobody(cli, tmp_path):
             "s = socket.socket(socket.AF_UNIX); s.bind(sys.argv[1]); s.listen()")
     home = tmp_path / "dead"
     home.mkdir()
-    subprocess.run(["/usr/bin/python3", "-c", code, home / "control.sock"], check=True, timeout=10)
+    subprocess.run(["/usr/bin/python3", "-c", code, home / "control.sock"], check=True, timeout=40)
     assert (home / "control.sock").exists()
     done = cli("jlist", BATON_HOME=str(home))
     assert (done.returncode, done.stdout) == (0, "[]\n")
@@ -179,7 +179,7 @@ def test_bash_completes(cli, tmp_path):
         try start --max-restarts ''; try -s resu; touch file.js; try start fil; try start x -- fi
         try sta
     """.format(script=script)
-    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=20,
+    done = subprocess.run(["bash", "-c", ask], capture_output=True, text=True, timeout=40,
                           check=False, cwd=tmp_path, stdin=subprocess.DEVNULL)
     assert done.stderr == ""
     *others, last = done.stdout.splitlines()
@@ -193,7 +193,7 @@ def test_bash_completes(cli, tmp_path):
 def test_zsh_reads_it(cli, tmp_path):
     script = tmp_path / "script"
     script.write_text(cli("completion", "zsh").stdout)
-    subprocess.run(["zsh", "-n", script], check=True, timeout=20)
+    subprocess.run(["zsh", "-n", script], check=True, timeout=40)
 
 
 def test_completion_of_another_shell(cli):

@@ -31,7 +31,7 @@ class Desk:
         kept = {name: value for name, value in os.environ.items()
                 if not name.startswith(("PM2_", "BATON_"))}
         return subprocess.run(
-            [self.program, *words], capture_output=True, text=True, timeout=20, check=False,
+            [self.program, *words], capture_output=True, text=True, timeout=40, check=False,
             cwd=self.work, input=stdin, stdin=subprocess.DEVNULL if stdin is None else None,
             env={**kept, "BATON_HOME": str(self.root), "PM2_HOME": str(self.root), "LANG": "C.UTF-8",
                  "GREETING": "hello", **(env or {})})
@@ -184,7 +184,7 @@ def test_progress_is_shown_on_a_terminal(desk):
                                stdout=subprocess.DEVNULL, stderr=other,
                                env={**os.environ, "BATON_HOME": str(desk.root)})
     os.close(other)
-    assert process.wait(20) == 0
+    assert process.wait(40) == 0
     assert b"1/4" in read_terminal(terminal)
 
 

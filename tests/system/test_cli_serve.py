@@ -20,7 +20,7 @@ def port(request, tmp_path):
     until(lambda: get(port, "/real.txt").outcome == "ok", 10, "an answer")
     yield port
     process.terminate()
-    process.wait(20)
+    process.wait(40)
 
 
 def test_what_is_not_there_is_the_page(port):

@@ -4,13 +4,13 @@ import contextlib
 import os
 import resource
 import socket
-import struct
 import subprocess
 import time
 
 import pytest
 
 from support import procfs
+from support.clients import connect_unix
 from support.daemon import Home
 from support.wait import until
 
@@ -48,12 +48,8 @@ class Crowd:
     def join(self, count, text=b"", patience=0.2):
         """Each gives up sending what is not taken for `patience` s."""
         for _ in range(count):
-            client = socket.socket(socket.AF_UNIX)
+            client = connect_unix(self.path, patience)
             self.clients.append(client)
-            # Python's own time limit would make connect() fail where the line of clients is full.
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", 10, 0))
-            client.connect(self.path)
-            client.settimeout(patience)
             with contextlib.suppress(OSError):  # whoever is refused cannot send the rest
                 client.sendall(text)
 
@@ -187,10 +183,7 @@ def test_json_that_is_meant_to_burst(daemon, crowd, body, status):
 
 
 def test_one_byte_at_a_time(daemon):
-    client = socket.socket(socket.AF_UNIX)
-    client.settimeout(10)
-    with contextlib.closing(client):
-        client.connect(str(daemon.socket_path()))
+    with connect_unix(str(daemon.socket_path())) as client:
         for byte in b"GET /v1 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n":
             client.sendall(bytes([byte]))
         assert client.recv(100).startswith(b"HTTP/1.1 200 ")

@@ -202,7 +202,7 @@ def test_serve_a_directory(home):
     process = home.start_aside("serve", "site", port)
     until(lambda: get(port).outcome == "ok", 10, "an answer")
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=10)
+    process.communicate(timeout=40)
 
 
 def test_init_writes_an_example_that_is_valid(home):
@@ -258,7 +258,12 @@ class Screen:
         subprocess.run(["stty", "rows", str(lines), "cols", str(columns)], check=False,
                        stdin=self.terminal)
         os.kill(pid, signal.SIGWINCH)
-        self.text = ""
+        self.received = b""
+
+    @property
+    def text(self):
+        """All of it: it comes in pieces that end in the middle of a character, too."""
+        return self.received.decode(errors="replace")
 
     def read(self, word, seconds=30):
         end = time.monotonic() + seconds
@@ -266,7 +271,7 @@ class Screen:
             assert time.monotonic() < end, f"no {word!r} in {self.text[-2000:]!r}"
             if select.select([self.terminal], [], [], 0.2)[0]:
                 try:
-                    self.text += os.read(self.terminal, 65536).decode(errors="replace")
+                    self.received += os.read(self.terminal, 65536)
                 except OSError:
                     break
         return self.text
@@ -280,12 +285,12 @@ class Screen:
         while time.monotonic() < end:
             if select.select([self.terminal], [], [], 0.05)[0]:
                 try:
-                    self.text += os.read(self.terminal, 65536).decode(errors="replace")
+                    self.received += os.read(self.terminal, 65536)
                 except OSError:
                     pass
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                self.text += read_terminal(self.terminal).decode(errors="replace")
+                self.received += read_terminal(self.terminal)
                 return os.waitstatus_to_exitcode(status)
         os.kill(self.pid, signal.SIGKILL)
         os.waitpid(self.pid, 0)
@@ -325,7 +330,7 @@ def test_monit(app, columns, lines):
 
 
 def test_monit_needs_a_terminal(app):
-    app.cli("monit", timeout=10).failed()
+    app.cli("monit").failed()
 
 
 def test_silent(app):
@@ -336,6 +341,6 @@ def test_two_names_of_one_program(home):
     """A link named pm2 has pm2's home and messages."""
     link = home.root / "pm2"
     link.symlink_to(home.command[0])
-    done = subprocess.run([link, "ping"], capture_output=True, text=True, timeout=20, check=False,
+    done = subprocess.run([link, "ping"], capture_output=True, text=True, timeout=40, check=False,
                           env={**home.environment, "PM2_HOME": str(home.path)}, cwd=home.work)
     assert (done.returncode, done.stdout.strip().splitlines()[-1]) == (0, "{ msg: 'pong' }")

@@ -89,7 +89,7 @@ def test_they_are_not_ended_before_the_others_serve(home, port):
 
 def test_a_worker_that_drains_is_found_too(home, port):
     """It has been replaced, and still answers somebody when the daemon dies."""
-    home.start("graceful.js", "-n", "a", "-i", "1", port=port)
+    home.start("graceful.js", "-n", "a", "-i", "1", "--kill-timeout", "8000", port=port)
     (old,) = home.pids("a")
     client = open_socket(port)
     client.sendall(request_bytes("/sleep/60000"))
@@ -122,11 +122,12 @@ def test_kill_ends_what_a_dead_daemon_left(home, deaf):
                "echo begun >>begun\nwhile :; do sleep 0.1; done\n")
     home.start("app.sh", "-n", "a", "-i", "2", "-x", "--kill-timeout", "200")
     before = home.pids("a")
-    until(lambda: (home.work / "begun").read_text().count("begun") == 2, 10, "both")
+    begun = home.work / "begun"
+    until(lambda: begun.exists() and begun.read_text().count("begun") == 2, 10, "both")
     kill_daemon(home)
     home.cli("kill").ok()
     assert not any(map(procfs.alive, before)) and not home.daemon_pid()
-    assert (home.work / "begun").read_text().count("begun") == 2
+    assert begun.read_text().count("begun") == 2
     assert "No daemon runs" in home.cli("kill").ok().out
     assert home.jlist() == []
 
@@ -140,7 +141,8 @@ process.on('SIGINT', () => {
   process.exit();
 });
 require('http').createServer((q, r) => r.end('{}')).listen(process.env.PORT);""")
-    home.start("app.js", "-n", "a", "-i", "1", "--kill-timeout", "10000", port=port)
+    home.start("app.js", "-n", "a", "-i", "1", "--kill-timeout", "10000",
+               "--listen-timeout", "30000", port=port)
     before = home.pids("a")
     kill_daemon(home)
     home.begin()
@@ -164,7 +166,7 @@ def test_a_daemon_that_dies_while_it_starts_a_worker(home):
     (child,) = procfs.children(daemon)
     os.kill(daemon, signal.SIGKILL)
     until(lambda: not procfs.alive(daemon), 5, "its end")
-    starting.communicate(timeout=20)
+    starting.communicate(timeout=40)
     home.begin()  # waits for the child, which has the lock as well until it is the program
     assert b"app.py" in command_line(child) or not procfs.alive(child)
     tracer.terminate()

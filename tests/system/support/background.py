@@ -35,7 +35,7 @@ NODE = """
 if (process.argv.length > 2)
   require('child_process').spawn(process.argv[2], process.argv.slice(3),
                                  { stdio: 'ignore', detached: true });
-require('http').createServer((request, response) => {
+require('http').createServer({ keepAliveTimeout: 600000 }, (request, response) => {
   console.log('asked');
   if (request.url.includes('sleep')) require('fs').writeFileSync('asleep', '');
   setTimeout(() => response.end(JSON.stringify({ pid: process.pid })),

@@ -41,9 +41,20 @@ def open_socket(address, timeout=PATIENCE, source=None):
         address = (LOOPBACK, address)
     if isinstance(address, tuple):
         return socket.create_connection(address, timeout, (source, 0) if source else None)
-    client = socket.socket(socket.AF_UNIX)
+    return connect_unix(str(address), timeout)
+
+
+def connect_unix(path, timeout=PATIENCE, kind=socket.SOCK_STREAM):
+    """A connected socket. It waits for room in the listener's line of clients, where connect() of a
+    socket that has Python's own time limit would fail."""
+    client = socket.socket(socket.AF_UNIX, kind)
+    try:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", PATIENCE, 0))
+        client.connect(path)
+    except OSError:
+        client.close()
+        raise
     client.settimeout(timeout)
-    client.connect(str(address))
     return client
 
 

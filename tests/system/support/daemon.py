@@ -18,6 +18,7 @@ import time
 import uuid
 
 from . import procfs
+from .clients import connect_unix
 from .output import Output
 from .primary import APPS, BATON, MARK, SANITIZER_REPORTS
 from .wait import PATIENCE, until
@@ -361,14 +362,12 @@ class Home:
 class UnixConnection(http.client.HTTPConnection):
     """HTTP over a Unix socket."""
 
-    def __init__(self, path, timeout=10):
+    def __init__(self, path, timeout=PATIENCE):
         super().__init__("localhost", timeout=timeout)
         self._path = path
 
     def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
+        self.sock = connect_unix(self._path, self.timeout)
 
 
 def _command_line(pid):

@@ -6,6 +6,8 @@ import pathlib
 import socket
 import struct
 
+from .clients import connect_unix
+
 MAGIC, VERSION = 0x4E544142, 1
 LISTEN, CLOSE, READY, LOAD = 1, 2, 3, 4
 REQUEST = struct.Struct("=IHH16sIiII128s")
@@ -42,10 +44,7 @@ def pack_address(host, port):
 
 
 def connect(worker, timeout=30):
-    client = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    client.settimeout(timeout)
-    client.connect(worker.name)
-    return client
+    return connect_unix(worker.name, timeout, socket.SOCK_SEQPACKET)
 
 
 def ask(worker, message, descriptors=()):
