@@ -124,7 +124,7 @@ def test_a_version_whose_health_fails_is_seen(home, port):
                          "500 : 200).end('{}')).listen(process.env.PORT)")
     home.write("apps.json", json.dumps({
         "name": "web", "script": "app.js", "instances": 2, "exec_mode": "cluster", "port": port,
-        "listen_timeout": 2000, "health": {"path": "/health", "interval": 200, "failures": 2}}))
+        "listen_timeout": 4000, "health": {"path": "/health", "interval": 200, "failures": 2}}))
     home.cli("start", "apps.json").ok()
     with Load(port, threads=2) as load:
         until(lambda: home.daemon_log().count("could not be replaced") >= 2, 60, home.daemon_log)
