@@ -154,6 +154,10 @@ static inline const char *rig_path(const char *name) {
     return path;
 }
 
+static inline bool rig_has(const char *name) {
+    return access(rig_path(name), F_OK) == 0;
+}
+
 static inline void rig_write(const char *name, const char *text) {
     FILE *file = fopen(rig_path(name), "we");
 
@@ -172,8 +176,10 @@ static inline struct settings *rig_settings(const char *name, uint32_t instances
     assert_int_equal(settings_set_text(&settings->cwd, rig.directory), 0);
     settings->instances = instances;
     settings->instances_given = true;
-    settings->drain_timeout_ms = 1000;
-    settings->kill_timeout_ms = 1000;
+    /* For what hangs: on a busy machine anything else may take long. */
+    settings->listen_timeout_ms = LOOP_WAIT_MS;
+    settings->drain_timeout_ms = LOOP_WAIT_MS / 3;
+    settings->kill_timeout_ms = LOOP_WAIT_MS / 3;
     return settings;
 }
 

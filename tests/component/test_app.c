@@ -32,8 +32,8 @@ static void test_each_slot_is_started_and_stopped_alone(void **state) {
 }
 
 static void test_a_slot_that_is_started_while_it_stops_starts_when_it_has(void **state) {
-    struct settings *settings = rig_shell("trap 'sleep 0.2; exit 3' INT\nwhile :; do sleep 0.05; "
-                                          "done\n",
+    struct settings *settings = rig_shell("trap 'sleep 0.2; exit 3' INT\n: > trapped\n"
+                                          "while :; do sleep 0.05; done\n",
                                           1);
     pid_t pid;
 
@@ -42,7 +42,7 @@ static void test_a_slot_that_is_started_while_it_stops_starts_when_it_has(void *
     rig_create(settings);
     app_start_slot(rig.app, 0);
     pid = rig_status(0).pid;
-    loop_run(50);
+    LOOP_UNTIL(rig_has("trapped"));
     app_stop_slot(rig.app, 0);
     app_start_slot(rig.app, 0);
     assert_true(rig_is(0, APP_STOPPING));
@@ -56,6 +56,7 @@ static void test_a_crash_loop_ends_in_errored_and_can_be_started_again(void **st
 
     (void)state;
     settings->max_restarts = 3;
+    settings->min_uptime_ms = 600000;
     settings->backoff_ms = 20;
     rig_create(settings);
     app_start(rig.app);
@@ -83,6 +84,7 @@ static void test_a_stop_code_or_no_autorestart_ends_in_stopped(void **state) {
     settings->stop_codes[0] = 5;
     settings->stop_code_count = 1;
     settings->max_restarts = 0;
+    settings->min_uptime_ms = 600000;
     rig_create(settings);
     app_start(rig.app);
     LOOP_UNTIL(rig_is(0, APP_STOPPED) && rig_is(1, APP_ERRORED));
@@ -99,13 +101,13 @@ static void test_a_stopped_slot_waits_for_no_restart(void **state) {
     struct settings *settings = rig_shell("exit 1\n", 1);
 
     (void)state;
-    settings->restart_delay_ms = 200;
+    settings->restart_delay_ms = 1000;
     rig_create(settings);
     app_start(rig.app);
     LOOP_UNTIL(rig_is(0, APP_WAITING_RESTART));
     app_stop_slot(rig.app, 0);
     assert_true(rig_is(0, APP_STOPPED));
-    loop_run(300);
+    loop_run(1200);
     assert_true(rig_is(0, APP_STOPPED));
     assert_int_equal(rig_status(0).restart_time, 1);
 }

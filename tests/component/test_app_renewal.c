@@ -151,7 +151,7 @@ static void test_a_version_that_dies_young_leaves_the_old_one(void **state) {
     (void)state;
     start(rig_node("server.js", RIG_SERVER, 2), 2);
     settings = rig_node("young.js", RIG_SERVER "setTimeout(() => process.exit(4), 300);\n", 2);
-    settings->min_uptime_ms = 3000;
+    settings->min_uptime_ms = 20000;
     rig_change(settings);
     rig_renew_all(APP_RELOAD, 5);
     expect_old_ones(2, "min-uptime");
@@ -166,9 +166,9 @@ static void test_a_version_that_begins_slowly_and_dies_leaves_the_old_one(void *
     settings = rig_node("young.js",
                         "setTimeout(() => {\n" RIG_SERVER
                         "server.on('listening', () => setTimeout(() => process.exit(4), 20));\n"
-                        "}, 1200);\n",
+                        "}, 3200);\n",
                         2);
-    settings->min_uptime_ms = 1000;
+    settings->min_uptime_ms = 3000;
     rig_change(settings);
     rig_renew_all(APP_RELOAD, 5);
     expect_old_ones(2, "min-uptime");
@@ -286,7 +286,7 @@ static void test_a_stop_ends_a_renewal(void **state) {
     assert_int_equal(rig.renewals[1].slot, 1);
     assert_int_equal(rig.renewals[1].error, 0);
     assert_true(rig_is(1, APP_ONLINE));
-    assert_int_equal(rig.app->child_count, 1 + (unsigned)!is_gone(pids[1]));
+    LOOP_UNTIL(is_gone(pids[1]) && rig.app->child_count == 1);
 }
 
 static void test_an_app_may_be_closed_in_the_middle_of_a_renewal(void **state) {

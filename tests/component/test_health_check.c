@@ -6,6 +6,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define SHORT_MS 200 /* for what has to pass */
+
 static struct settings *settings;
 static struct health_check *check;
 static int connect_error;
@@ -75,7 +77,7 @@ static int set_up(void **state) {
     settings = settings_create();
     settings_set_text(&settings->health.path, "/health");
     settings->health.interval_ms = 10;
-    settings->health.timeout_ms = 200;
+    settings->health.timeout_ms = LOOP_WAIT_MS;
     settings->health.failures = 2;
     connect_error = 0;
     attempts = results = lost = impossible = 0;
@@ -122,8 +124,10 @@ static void test_failures_in_a_row_are_announced_once(void **state) {
 static void test_a_closed_connection_is_tried_again(void **state) {
     (void)state;
     reply = NULL;
+    settings->health.timeout_ms = SHORT_MS;
     start(&usual);
     LOOP_UNTIL(results == 1);
+    settings->health.timeout_ms = LOOP_WAIT_MS;
     assert_true(attempts >= 1);
     assert_int_equal(check->health.failed, 1);
     assert_non_null(strstr(check->last.reason, "closed"));
@@ -135,6 +139,7 @@ static void test_a_closed_connection_is_tried_again(void **state) {
 static void test_a_worker_that_takes_no_connection_fails(void **state) {
     (void)state;
     connect_error = UV_EAGAIN;
+    settings->health.timeout_ms = SHORT_MS;
     start(&usual);
     LOOP_UNTIL(lost == 1);
     assert_true(attempts >= 2);
@@ -147,6 +152,7 @@ static void test_an_answer_of_another_worker_does_not_count(void **state) {
 
     (void)state;
     events.returned = on_returned;
+    settings->health.timeout_ms = SHORT_MS;
     start(&events);
     LOOP_UNTIL(results == 1);
     assert_int_equal(check->health.failed, 1);

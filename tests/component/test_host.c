@@ -165,7 +165,12 @@ static void test_without_that_option_there_is_no_input(void **state) {
 /* --- what a worker leaves behind --- */
 
 /* As a shell does it, the one in the background does not heed SIGINT, nor here SIGTERM. */
-#define LEAVES_ONE "(trap '' INT TERM; exec sleep 60) &\n" SLEEPS
+#define LEAVES_ONE "(trap '' INT TERM; : > left; exec sleep 60) &\n" SLEEPS
+
+static void wait_left(void) {
+    LOOP_UNTIL(rig_has("left"));
+    assert_int_equal(unlink(rig_path("left")), 0);
+}
 
 static int set_up_groups(void **state) {
     return rig_set_up_with(state, (struct host_options){.end_groups = true});
@@ -176,18 +181,18 @@ static void test_a_worker_has_ended_when_all_of_its_group_have(void **state) {
     pid_t pid;
 
     (void)state;
-    settings->kill_timeout_ms = 300;
+    settings->kill_timeout_ms = 1000;
     rig_create(settings);
     app_start(rig.app);
     pid = rig_status(0).pid;
-    loop_run(100); /* for the other to be there */
+    wait_left();
     kill(pid, SIGKILL);
     LOOP_UNTIL(kill(-pid, 0) == 0 && rig_is(0, APP_STOPPING));
     LOOP_UNTIL(rig_is(0, APP_ONLINE)); /* the next one */
     assert_int_not_equal(rig_status(0).pid, pid);
     assert_int_equal(kill(-pid, 0), -1);
     pid = rig_status(0).pid;
-    loop_run(100);
+    wait_left();
     app_stop(rig.app);
     LOOP_UNTIL(rig_is(0, APP_STOPPED));
     assert_int_equal(kill(-pid, 0), -1);
@@ -202,7 +207,7 @@ static void test_whoever_wants_no_treekill_keeps_what_is_left(void **state) {
     rig_create(settings);
     app_start(rig.app);
     pid = rig_status(0).pid;
-    loop_run(100);
+    wait_left();
     app_stop(rig.app);
     LOOP_UNTIL(rig_is(0, APP_STOPPED));
     assert_int_equal(kill(-pid, 0), 0);
@@ -221,7 +226,6 @@ static struct settings *alone(const char *text) {
 
     settings->fork_mode = true;
     settings->wait_ready = true;
-    settings->listen_timeout_ms = 4000;
     return settings;
 }
 
@@ -231,6 +235,7 @@ static void test_a_supervised_node_program_says_when_it_is_ready(void **state) {
               "setInterval(() => {}, 1000);\n"
               "setTimeout(() => process.send('ready'), 100);\n"
               "process.on('SIGINT', () => process.exit(process.connected ? 6 : 7));\n"
+              "process.on('disconnect', () => require('fs').writeFileSync('left', ''));\n"
               "process.on('SIGUSR2', () => process.disconnect());\n");
 
     (void)state;
@@ -239,6 +244,7 @@ static void test_a_supervised_node_program_says_when_it_is_ready(void **state) {
     assert_true(rig_is(0, APP_LAUNCHING));
     LOOP_UNTIL(rig_is(0, APP_ONLINE));
     kill(rig_status(0).pid, SIGUSR2);
+    wait_left();
     loop_run(200);
     assert_true(rig_is(0, APP_ONLINE)); /* to leave the channel is not to leave */
     app_stop(rig.app);

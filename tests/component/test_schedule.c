@@ -65,9 +65,8 @@ static void add(struct job *job, const char *expression) {
     schedule_add(&schedule, &job->entry, &cron, on_due, job);
 }
 
-/* How long the timer would wait. */
+/* How long the timer would wait, as from when it was started. */
 static uint64_t wait_ms(void) {
-    uv_update_time(&loop);
     return uv_timer_get_due_in(&schedule.timer);
 }
 

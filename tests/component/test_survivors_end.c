@@ -26,7 +26,7 @@ static size_t failed;
 
 /* What the processes say, for all to see. */
 static struct {
-    volatile int interrupts;
+    _Atomic int interrupts; /* several may have theirs at the same time */
     volatile pid_t member;
     volatile bool may_end; /* the member */
 } * shared;
