@@ -49,7 +49,7 @@ def test_the_apps_of_a_file_until_a_signal(home):
         process.send_signal(signal.SIGTERM)
         assert process.wait(PATIENCE) == 0
         assert printed(home) == "a runs\n"
-    assert home.leftovers() == []
+    until(lambda: home.leftovers() == [], 5, home.leftovers)
 
 
 def test_pm2_runtime_runs_a_script_that_listens_nowhere(runtime):

@@ -44,6 +44,7 @@ TABLE = """
 @pytest.mark.parametrize("expected, shown, same", [
     ("done in 3 s", "done in  17 s", True),
     ("done", "failed", False),
+    ("after 900 ms", "after 12 s", True),
     ("one\n…\nfour", "one\ntwo\nthree\nfour", True),
     ("one\n…\nfour", "one\ntwo", False),
     ("exited … ms", "exited with code 1 after 9 ms", True),

@@ -78,6 +78,7 @@ def _plain(line):
     line = re.sub(r"\d+(\.\d+)*", "#", line)
     line = re.sub(r"#(b|kb|mb|gb)\b", "#b", line)
     line = re.sub(r"#[smhD]\b", "#", line)
+    line = re.sub(r"([#…]) ms\b", r"\1 s", line)
     line = re.sub(r"(/[\w.-]+)*/bin/", "/bin/", line)
     return re.sub(r"\s+", " ", re.sub("─+", "─", line)).strip()
 
