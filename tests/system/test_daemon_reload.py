@@ -6,7 +6,7 @@ import pytest
 
 from support import procfs
 from support.clients import KeptLoad, Load, get, open_socket, outcomes, read_reply, request_bytes
-from support.loads import KINDS, all_ok, load_until
+from support.loads import KINDS, PATIENT, all_ok, load_until
 from support.ports import free_port
 from support.wait import until
 
@@ -22,7 +22,7 @@ def reload_under(home, kind, port):
 
 @KINDS
 def test_reload_of_a_graceful_app_loses_nobody(home, port, kind):
-    before = home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    before = home.start("graceful.js", "-n", "web", "-i", "2", *PATIENT, port=port)
     reload_under(home, kind, port)
     after = home.wait_status("web", "online", 2)
     assert not {one.pid for one in before} & {one.pid for one in after}
@@ -30,7 +30,7 @@ def test_reload_of_a_graceful_app_loses_nobody(home, port, kind):
 
 
 def test_reload_of_an_app_without_a_handler_loses_no_short_connection(home, port):
-    home.start("plain.js", "-n", "web", "-i", "2", port=port)
+    home.start("plain.js", "-n", "web", "-i", "2", *PATIENT, port=port)
     reload_under(home, Load, port)
 
 
@@ -52,7 +52,8 @@ process.on('message', (message) => {
   ends = true;
   setInterval(() => { if (open === 0) server.close(); }, 10);
 });""")
-    before = home.start("app.js", "-n", "web", "-i", "2", "--shutdown-with-message", port=port)
+    before = home.start("app.js", "-n", "web", "-i", "2", *PATIENT,
+                        "--shutdown-with-message", port=port)
     reload_under(home, KeptLoad, port)
     until(lambda: not any(procfs.alive(one.pid) for one in before), 15, "the old ones' end")
 
@@ -60,7 +61,7 @@ process.on('message', (message) => {
 def test_reload_serves_the_new_version(home, port):
     home.program("graceful.js")
     home.write("app.js", "process.argv[2] = '1'; require('./graceful.js')")
-    home.start("app.js", "-n", "web", "-i", "2", port=port)
+    home.start("app.js", "-n", "web", "-i", "2", *PATIENT, port=port)
     assert get(port).json()["version"] == "1"
     home.write("app.js", "process.argv[2] = '2'; require('./graceful.js')")
     home.cli("reload", "web").ok()
@@ -70,7 +71,7 @@ def test_reload_serves_the_new_version(home, port):
 @pytest.mark.parametrize("action", ["reload", "restart"])
 @KINDS
 def test_never_fewer_than_all_but_one_are_ready(home, port, action, kind):
-    home.start("graceful.js", "-n", "web", "-i", "4", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "4", *PATIENT, port=port)
     with kind(port, threads=4, path="/sleep/2") as load:
         load.wait_more(50)
         process = home.start_aside(action, "web")
@@ -85,7 +86,7 @@ def test_never_fewer_than_all_but_one_are_ready(home, port, action, kind):
 
 @KINDS
 def test_restart_of_several_loses_nobody(home, port, kind):
-    home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "2", *PATIENT, port=port)
     with kind(port, threads=8, path="/sleep/5") as load:
         load_until(load, lambda: home.cli("restart", "web").ok())
     all_ok(load)
@@ -98,7 +99,7 @@ def test_scale_loses_nobody(home, port, kind):
             load.wait_more(50)
             home.cli("scale", "web", count).ok()
 
-    home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "2", *PATIENT, port=port)
     with kind(port, threads=8, path="/sleep/5") as load:
         load_until(load, scale, 1)
     all_ok(load)
@@ -107,7 +108,7 @@ def test_scale_loses_nobody(home, port, kind):
 
 def test_scale_ends_the_highest_slots(home, port):
     """pm2 ends the oldest: instance 0 stays here, for it may be the one with special duties."""
-    before = home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    before = home.start("graceful.js", "-n", "web", "-i", "3", *PATIENT, port=port)
     home.cli("scale", "web", "1").ok()
     (left,) = home.wait_status("web", "online", 1)
     assert (left.pid, left.env["NODE_APP_INSTANCE"]) == (before[0].pid, 0)
@@ -134,14 +135,14 @@ def test_stop_of_some_loses_nobody(home, port, kind):
             home.cli("start", number).ok()
             home.wait_status("web", "online", 3)
 
-    home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "3", *PATIENT, port=port)
     with kind(port, threads=8, path="/sleep/5") as load:
         load_until(load, stop_and_start)
     all_ok(load)
 
 
 def test_stop_lets_requests_finish(home, port):
-    home.start("graceful.js", "-n", "web", "-i", "2", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "2", *PATIENT, port=port)
     clients = [open_socket(port) for _ in range(4)]
     for client in clients:
         client.sendall(request_bytes("/sleep/1000"))
@@ -152,7 +153,7 @@ def test_stop_lets_requests_finish(home, port):
 
 
 def test_delete_lets_requests_finish(home, port):
-    home.start("plain.js", "-n", "web", "-i", "2", port=port)
+    home.start("plain.js", "-n", "web", "-i", "2", *PATIENT, port=port)
     client = open_socket(port)
     client.sendall(request_bytes("/sleep/1000"))
     assert get(port).outcome == "ok"
@@ -161,7 +162,7 @@ def test_delete_lets_requests_finish(home, port):
     assert home.jlist() == []
 
 def test_overlapping_reloads_queue_or_refuse(home, port):
-    home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "3", *PATIENT, port=port)
     with Load(port, threads=8, path="/sleep/5") as load:
         load.wait_more(50)
         reloads = [home.start_aside("reload", "web") for _ in range(4)]
@@ -173,7 +174,7 @@ def test_overlapping_reloads_queue_or_refuse(home, port):
 
 
 def test_reload_and_scale_and_stop_at_once(home, port):
-    home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "3", *PATIENT, port=port)
     words = [("reload", "web"), ("scale", "web", "5"), ("restart", "web"), ("scale", "web", "2")]
     codes = [_code(one) for one in [home.start_aside(*each) for each in words]]
     assert set(codes) <= {0, 1}
@@ -201,7 +202,7 @@ def assert_no_orphan(home, name, count):
 
 
 def test_a_reload_goes_on_without_its_client(home, port):
-    before = home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    before = home.start("graceful.js", "-n", "web", "-i", "3", *PATIENT, port=port)
     process = home.start_aside("reload", "web")
     until(lambda: process.poll() is not None or
           len(procfs.children(home.daemon_pid())) > len(before), 15, "the first new one")
@@ -214,7 +215,7 @@ def test_a_reload_waits_for_its_own_renewal(home, port):
     """Of one that began before, with the old settings, it must not take the end for its own."""
     home.program("graceful.js")
     home.write("app.js", "setTimeout(() => require('./graceful.js'), 400)")
-    home.start("app.js", "-n", "web", "-i", "1", port=port)
+    home.start("app.js", "-n", "web", "-i", "1", *PATIENT, port=port)
     first = home.start_aside("reload", "web")
     home.wait(lambda all_: all_[0].restarts == 1)
     home.replace("app.js",

@@ -5,7 +5,7 @@ import pytest
 
 from support import procfs
 from support.clients import Load, get, open_socket, request_bytes
-from support.loads import KINDS, all_ok, load_until
+from support.loads import KINDS, PATIENT, all_ok, load_until
 from support.ports import free_port
 from support.wait import until
 
@@ -25,7 +25,8 @@ setInterval(() => {
   if (kept.length === 0 && fs.existsSync('grow' + process.pid)) kept.push(Buffer.alloc(200e6, 1));
 }, 20).unref();
 require('./graceful.js');""")
-    home.start("app.js", "-n", "web", "-i", "2", "--max-memory-restart", "150M", port=port)
+    home.start("app.js", "-n", "web", "-i", "2", *PATIENT, "--max-memory-restart",
+               "150M", port=port)
 
     def grow():
         before = home.pids("web")
@@ -48,7 +49,8 @@ def test_cron_restarts_lose_nobody(home, port, kind):
         before = set(home.pids("web"))
         home.wait(lambda all_: not before & {one.pid for one in all_})
 
-    home.start("graceful.js", "-n", "web", "-i", "2", "--cron-restart", "*/2 * * * * *", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "2", *PATIENT, "--cron-restart",
+               "*/2 * * * * *", port=port)
     with kind(port, threads=4, path="/sleep/5") as load:
         load_until(load, wait_for_others)
     all_ok(load)

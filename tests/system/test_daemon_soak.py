@@ -9,6 +9,7 @@ import pytest
 from support import procfs
 from support.clients import KeptLoad, Load, outcomes
 from support.daemon import kill
+from support.loads import PATIENT
 from support.ports import free_port
 from support.primary import SANITIZED
 from support.wait import until
@@ -39,7 +40,7 @@ def do_kill(home, dice):
 def test_soak(home, kind):
     signal.alarm(SECONDS)
     port, other = free_port(), free_port()
-    home.start("graceful.js", "-n", "web", "-i", "3", port=port)
+    home.start("graceful.js", "-n", "web", "-i", "3", *PATIENT, port=port)
     home.program("plain.js")
     home.write("a.json", '{"name": "victim", "script": "plain.js", "instances": 2,'
                          '"exec_mode": "cluster", "max_restarts": 100000}')

@@ -6,8 +6,10 @@ import os
 import pytest
 
 from .clients import KeptLoad, Load, outcomes
+from .wait import PATIENCE
 
 REQUESTS = int(os.environ.get("BATON_REQUESTS", "300"))
+PATIENT = ("--listen-timeout", str(PATIENCE * 1000))  # the usual 3 s are few on a busy machine
 KINDS = pytest.mark.parametrize("kind", [Load, KeptLoad], ids=["short", "keep-alive"])
 
 
