@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* Its answer comes before its end; how long its end takes after that. */
-#define END_TIMEOUT_MS 10000
+#define END_TIMEOUT_MS 30000
 
 /* A descriptor of the daemon's process, which is readable once it has ended; -1 when that is not to
  * be had. */

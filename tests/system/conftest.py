@@ -8,6 +8,7 @@ takes the fixture `primary` runs the same program under Node's own cluster prima
 test states both outcomes. All others are about Baton alone.
 """
 import os
+import resource
 import signal
 import subprocess
 
@@ -74,6 +75,15 @@ def nobody():
 def unprivileged():
     """What a command is wrapped in to run as a user of its own, for some limits are a user's."""
     return _needs_others(100_000 + os.getpid())
+
+
+@pytest.fixture
+def enough_descriptors():
+    """For tests that are a crowd themselves: many systems give a process 1024."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, before[1]), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 @pytest.fixture(autouse=True)

@@ -2,7 +2,6 @@
 its memory within bounds, and gives it back."""
 import contextlib
 import os
-import resource
 import socket
 import subprocess
 import time
@@ -18,6 +17,7 @@ HEAD = b"POST /v1/actions/stop HTTP/1.1\r\nHost: localhost\r\nContent-Type: appl
 EVENTS = b"GET /v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n"
 BOUND = 110_000  # kilobytes: 64 MiB of requests and answers, what they are made into, and the daemon
 
+pytestmark = pytest.mark.usefixtures("enough_descriptors")
 MEASURED = "asan" not in os.environ.get("BATON", "")  # a sanitizer's own memory says nothing
 
 
@@ -28,14 +28,6 @@ def daemon():
     with contextlib.closing(home):
         home.begin()
         yield home
-
-
-@pytest.fixture(autouse=True)
-def enough_descriptors():
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (min(8192, before[1]), before[1]))
-    yield
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
 class Crowd:
