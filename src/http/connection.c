@@ -548,12 +548,23 @@ void http_connection_open(struct http_server *server, int socket) {
         watch(connection, UV_READABLE);
 }
 
+/* Whether the client has taken enough of the answer for more to be sent. */
+static bool has_taken(const struct http_connection *connection) {
+    struct pollfd poll_client = {.fd = connection->socket, .events = POLLOUT};
+
+    return poll(&poll_client, 1, 0) > 0 && (poll_client.revents & POLLOUT);
+}
+
 void http_connection_expire(struct http_connection *connection) {
     bool reading = connection->watched & UV_READABLE;
 
-    /* The loop may have been held up: what has arrived meanwhile is in time. */
+    /* The loop may have been held up: what has arrived or was taken meanwhile is in time. */
     if (reading && connection->phase != HTTP_PHASE_LINGERING && read_once(connection))
         return;
+    if (connection->phase == HTTP_PHASE_WRITING && has_taken(connection)) {
+        resume(connection);
+        return;
+    }
     if (connection->phase != HTTP_PHASE_HEAD && connection->phase != HTTP_PHASE_BODY) {
         http_connection_close(connection);
         return;
