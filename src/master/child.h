@@ -96,6 +96,7 @@ struct child_language {
 /* What the child's timer is waiting for. */
 enum child_timer_step {
     CHILD_TIMER_LISTEN,
+    CHILD_TIMER_TAKE,    /* looks again and again whether it has taken its last clients */
     CHILD_TIMER_IDLE,    /* looks again and again whether it has an open connection */
     CHILD_TIMER_MESSAGE, /* it was told 'shutdown', and closes its listeners when it likes */
     CHILD_TIMER_DRAIN,
@@ -157,7 +158,7 @@ struct child {
     uint64_t handles_answered;
     uv_timer_t timer; /* listen timeout; then the steps of draining */
     enum child_timer_step timer_step;
-    uint64_t drain_until_ms; /* while the step is CHILD_TIMER_IDLE or CHILD_TIMER_ORPHANS */
+    uint64_t drain_until_ms; /* while it drains, or once it has ended CHILD_TIMER_ORPHANS' end */
     int input; /* of ours, the end of its standard input that is written to; -1: none */
     struct output_source *output; /* NULL when it has our standard output itself, or it has ended */
     struct output_source *error;

@@ -18,7 +18,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define IDLE_LOOK_MS   50   /* how often a worker that is to end is asked for open connections */
+#define TAKE_LOOK_MS   10   /* how often a worker that is to end is asked for untaken clients */
+#define IDLE_LOOK_MS   50   /* … for open connections */
 #define ORPHAN_LOOK_MS 20   /* … and whether anybody is left of it */
 #define KILLED_MS      1000 /* for SIGKILL to take effect */
 #define MESSAGE_SHARE  4    /* of drain_timeout, which a worker has after 'shutdown' */
@@ -68,16 +69,29 @@ static void stop_by_signal(struct child *child) {
     start_step(child, CHILD_TIMER_KILL, child->settings->kill_timeout_ms);
 }
 
-/* Whether it has taken all its clients and finished with them. */
+static bool has_untaken(const struct child *child) {
+    LIST_EACH(node, following, &child->members) {
+        const struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
+
+        if (member->member.delivery == &accept_delivery &&
+            accept_socket_outstanding(&member->way.socket) > 0)
+            return true;
+    }
+    return false;
+}
+
+/* Whether it has taken all its clients and finished with them; asked in the order that a client
+ * goes through. */
 static bool is_idle(const struct child *child) {
+    if (has_untaken(child))
+        return false;
     LIST_EACH(node, following, &child->members) {
         const struct child_member *member = LIST_ENTRY(node, struct child_member, member.in_child);
         const struct sockaddr *address = (const struct sockaddr *)&member->listener->bound;
 
         if (member->member.delivery != &accept_delivery)
             continue; /* it accepts by itself, and would never be idle */
-        if (accept_socket_outstanding(&member->way.socket) > 0 ||
-            process_session_connections(child->pid, address_port(address)) > 0)
+        if (process_session_connections(child->pid, address_port(address)) > 0)
             return false;
     }
     return true;
@@ -103,12 +117,17 @@ static void tell_by_message(struct child *child) {
     start_step(child, CHILD_TIMER_MESSAGE, child->settings->drain_timeout_ms / MESSAGE_SHARE);
 }
 
-static void disconnect_told(struct child *child) {
-    uint64_t timeout_ms = child->settings->drain_timeout_ms;
+static void wait_for_drain(struct child *child) {
+    uint64_t now_ms = clock_ms();
 
+    start_step(child, CHILD_TIMER_DRAIN,
+               child->drain_until_ms > now_ms ? child->drain_until_ms - now_ms : 0);
+}
+
+static void disconnect_told(struct child *child) {
     if (!child->channel.ended)
         child->language->disconnect(child);
-    start_step(child, CHILD_TIMER_DRAIN, timeout_ms - timeout_ms / MESSAGE_SHARE);
+    wait_for_drain(child);
 }
 
 void child_closed_listener(struct child *child) {
@@ -131,17 +150,26 @@ static void ask_to_end(struct child *child) {
         return;
     }
     if (asked || (child->has_channel && !child->language->alone)) {
-        start_step(child, CHILD_TIMER_DRAIN, child->settings->drain_timeout_ms);
+        wait_for_drain(child);
         return;
     }
-    child->drain_until_ms = clock_ms() + child->settings->drain_timeout_ms;
     stop_when_idle(child);
+}
+
+/* A Node worker that is told to disconnect closes its listeners, and with an accept socket those
+ * who wait in it, so it takes them before. What comes on the channel it reads in order. */
+static void ask_when_taken(struct child *child) {
+    if (child->has_channel && has_untaken(child) && clock_ms() < child->drain_until_ms)
+        start_step(child, CHILD_TIMER_TAKE, TAKE_LOOK_MS);
+    else
+        ask_to_end(child);
 }
 
 static bool start_draining(struct child *child) {
     if (child->state == CHILD_EXITED || child->draining)
         return false;
     child->draining = true;
+    child->drain_until_ms = clock_ms() + child->settings->drain_timeout_ms;
     child_set_state(child, CHILD_DRAINING);
     return true;
 }
@@ -150,7 +178,7 @@ void child_drain(struct child *child, uint64_t now_ms) {
     if (!start_draining(child))
         return;
     leave_rotation(child, false, now_ms);
-    ask_to_end(child);
+    ask_when_taken(child);
 }
 
 void child_finish(struct child *child) {
@@ -161,7 +189,7 @@ void child_finish(struct child *child) {
 
         dispatcher_withdraw(member->dispatcher, member);
     }
-    ask_to_end(child);
+    ask_when_taken(child);
 }
 
 void child_kill(struct child *child, const char *reason) {
@@ -219,6 +247,9 @@ void child_on_timer(uv_timer_t *timer) {
     switch (child->timer_step) {
     case CHILD_TIMER_LISTEN:
         child->events->slow(child->owner, child);
+        break;
+    case CHILD_TIMER_TAKE:
+        ask_when_taken(child);
         break;
     case CHILD_TIMER_IDLE:
         stop_when_idle(child);

@@ -34,6 +34,18 @@ def test_stop_lets_requests_finish(start, primary, number):
         assert not app.leftovers()
 
 
+def test_stop_waits_for_clients_that_a_busy_worker_has_not_taken(start, tmp_path):
+    app = start("baton", "routes.js", instances=1, flags=[*PATIENT, "--slow-after", 30000])
+    clients = [start_request(app.port, "/block-until/go")]
+    app.wait_events("blocking")
+    clients += [start_request(app.port, "/whoami") for _ in range(4)]
+    app.signal(signal.SIGTERM)
+    until(lambda: "stopping routes" in app.transcript(), 30, "the end to begin")
+    (tmp_path / "go").touch()
+    assert outcomes(map(read_reply, clients)) == {"ok": 5}
+    assert app.wait_exit() == 0
+
+
 @pytest.mark.parametrize("number", STOP_SIGNALS)
 def test_second_signal_ends_at_once(start, number):
     app = start("baton", "routes.js", instances=2, flags=PATIENT)
