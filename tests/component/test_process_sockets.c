@@ -32,23 +32,39 @@ static void idle(const struct worker *worker) {
         pause();
 }
 
+/* The leader closes its descriptors, the child's are the only ones then. */
+static void wait_for_leader(int leader[2]) {
+    char byte;
+
+    close(leader[1]);
+    assert_int_equal(read(leader[0], &byte, 1), 0);
+    close(leader[0]);
+}
+
+static void lead(const struct worker *worker, void (*work)(void)) {
+    int leader[2];
+
+    setsid();
+    assert_int_equal(pipe(leader), 0);
+    if (fork() == 0) {
+        wait_for_leader(leader);
+        work();
+        idle(worker);
+    }
+    for (int descriptor = 3; descriptor < 64; descriptor++)
+        close(descriptor);
+    for (;;)
+        pause();
+}
+
 static void start(struct worker *worker, void (*work)(void)) {
     char byte;
 
     assert_int_equal(pipe(worker->said), 0);
     worker->pid = fork();
     assert_true(worker->pid >= 0);
-    if (worker->pid == 0) {
-        setsid();
-        if (fork() == 0) {
-            work();
-            idle(worker);
-        }
-        for (int descriptor = 3; descriptor < 64; descriptor++)
-            close(descriptor); /* the child alone has them */
-        for (;;)
-            pause();
-    }
+    if (worker->pid == 0)
+        lead(worker, work);
     assert_int_equal(read(worker->said[0], &byte, 1), 1);
 }
 
@@ -60,6 +76,8 @@ static void end(struct worker *worker) {
     close(worker->said[0]);
     close(worker->said[1]);
 }
+
+#define OTHER_PORT 1 /* none that the kernel chooses, for a listener or for a client */
 
 static uint16_t port;
 static int listening = -1;
@@ -213,9 +231,9 @@ static void test_open_connections_are_counted(void **state) {
     open_connection();
     start(&worker, accept_one);
     assert_int_equal(process_session_connections(worker.pid, port), 1);
-    assert_int_equal(process_session_connections(worker.pid, (uint16_t)(port + 1)), 0);
+    assert_int_equal(process_session_connections(worker.pid, OTHER_PORT), 0);
     assert_true(process_session_listens(worker.pid, port));
-    assert_false(process_session_listens(worker.pid, (uint16_t)(port + 1)));
+    assert_false(process_session_listens(worker.pid, OTHER_PORT));
     shutdown(connected, SHUT_WR); /* the worker may still answer */
     assert_int_equal(process_session_connections(worker.pid, port), 1);
     end(&worker);
