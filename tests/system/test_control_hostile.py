@@ -55,15 +55,15 @@ class Crowd:
 def crowd(daemon):
     """Leaves when the test is over; then everything must be as before."""
     pid = daemon.daemon_pid()
-    memory, descriptors = procfs.resident_kilobytes(pid), procfs.descriptors(pid)
+    memory, descriptors = procfs.own_kilobytes(pid), procfs.descriptors(pid)
     everybody = Crowd(daemon)
     yield everybody
     everybody.leave()
     until(lambda: procfs.descriptors(pid) <= descriptors, 10,
           lambda: f"{procfs.descriptors(pid)} descriptors")
     if MEASURED:
-        until(lambda: procfs.resident_kilobytes(pid) < memory + 4000, 10,
-              lambda: f"{procfs.resident_kilobytes(pid)} kB, {memory} kB before")
+        until(lambda: procfs.own_kilobytes(pid) < memory + 4000, 10,
+              lambda: f"{procfs.own_kilobytes(pid)} kB, {memory} kB before")
     assert daemon.daemon_pid() == pid
 
 

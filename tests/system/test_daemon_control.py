@@ -186,7 +186,7 @@ def test_garbage(daemon, number):
 def test_a_thousand_clients(daemon):
     """Silent ones, half requests and garbage, while others are served."""
     pid = daemon.daemon_pid()
-    before = procfs.resident_kilobytes(pid)
+    before = procfs.own_kilobytes(pid)
     beginnings = [b"", b"GET /v1 HT", GARBAGE[0],
                   b"POST /v1/kill HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                   b"Content-Length: 8000000\r\n\r\n" + b"x" * 10_000]
@@ -201,7 +201,7 @@ def test_a_thousand_clients(daemon):
         clients.append(client)
     for _ in range(3):
         assert daemon.cli("jlist").code == 0
-    assert SANITIZED or procfs.resident_kilobytes(pid) - before < 64 * 1024
+    assert SANITIZED or procfs.own_kilobytes(pid) - before < 64 * 1024
     for client in clients:
         client.close()
     until(lambda: procfs.descriptors(pid) < 100, 10, lambda: procfs.descriptors(pid))

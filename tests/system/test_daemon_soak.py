@@ -53,7 +53,7 @@ def test_soak(home, kind):
         for action in actions[:len(actions) // 4]:
             load.wait_more(10, 20)
             action(home, dice)
-        descriptors, memory = procfs.descriptors(pid), procfs.resident_kilobytes(pid)
+        descriptors, memory = procfs.descriptors(pid), procfs.own_kilobytes(pid)
         for action in actions[len(actions) // 4:]:
             load.wait_more(10, 20)
             action(home, dice)
@@ -65,9 +65,9 @@ def test_soak(home, kind):
     until(lambda: len(home.leftovers()) == 1 + len(home.jlist()), 20, lambda: home.leftovers())
     print(f"{len(load.replies)} requests, {len(actions)} actions; descriptors {descriptors} before, "
           f"{procfs.descriptors(pid)} after; memory {memory} KiB before, "
-          f"{procfs.resident_kilobytes(pid)} after")
+          f"{procfs.own_kilobytes(pid)} after")
     assert procfs.descriptors(pid) <= descriptors + 12, "open descriptors"
-    assert SANITIZED or procfs.resident_kilobytes(pid) <= memory + 1024, "resident memory"
+    assert SANITIZED or procfs.own_kilobytes(pid) <= memory + 1024, "memory of its own"
     until(lambda: not procfs.zombies(pid), 15, lambda: procfs.zombies(pid))
 
 

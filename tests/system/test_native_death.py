@@ -165,13 +165,13 @@ def test_hundreds_of_kills(start):
     app = start("baton", "native_worker", instances=4, flags=["--min-uptime", 0],
                 environment=FRUGAL)
     kill_random_workers(app, 100)
-    descriptors, memory = procfs.descriptors(app.pid), procfs.resident_kilobytes(app.pid)
+    descriptors, memory = procfs.descriptors(app.pid), procfs.own_kilobytes(app.pid)
     kill_random_workers(app, KILLS)
     assert len(procfs.children(app.pid)) == 4
     assert procfs.zombies(app.pid) == []
     assert sorted(app.leftovers()) == sorted([app.pid, *procfs.children(app.pid)])
     until(lambda: procfs.descriptors(app.pid) <= descriptors, 5, "no more descriptors than before")
-    assert procfs.resident_kilobytes(app.pid) - memory < 400
+    assert procfs.own_kilobytes(app.pid) - memory < 400
     replies = Crowd(app.port, 80, "/whoami").finish()
     assert outcomes(replies) == {"ok": 80}
     assert {reply.json()["slot"] for reply in replies} == {0, 1, 2, 3}

@@ -23,7 +23,7 @@ class Target:
         self.worker = native.Worker(app.workers()[0])
         self.attack_nothing()
         self.descriptors = procfs.descriptors(app.pid)
-        self.memory = procfs.resident_kilobytes(app.pid)
+        self.memory = procfs.own_kilobytes(app.pid)
 
     def attack_nothing(self):
         """What is allocated once, is so before the memory is looked at."""
@@ -36,7 +36,7 @@ class Target:
         """The master has kept nothing, and all workers serve."""
         until(lambda: procfs.descriptors(self.app.pid) <= self.descriptors, 5,
               lambda: f"{self.descriptors} descriptors, not {procfs.descriptors(self.app.pid)}")
-        assert procfs.resident_kilobytes(self.app.pid) - self.memory < 500
+        assert procfs.own_kilobytes(self.app.pid) - self.memory < 500
         replies = [get(self.app.port, "/whoami") for _ in range(8)]
         assert outcomes(replies) == {"ok": 8}
         assert {reply.json()["pid"] for reply in replies} == set(self.app.workers())

@@ -74,6 +74,13 @@ def resident_kilobytes(pid):
     return int(re.search(r"VmRSS:\s+(\d+)", text).group(1))
 
 
+def own_kilobytes(pid):
+    """What it has allocated, wherever that is: the pages of files come and go as the system likes,
+    so what is there afterwards is compared without them."""
+    text = pathlib.Path(f"/proc/{pid}/status").read_text()
+    return sum(int(re.search(rf"{name}:\s+(\d+)", text).group(1)) for name in ("RssAnon", "VmSwap"))
+
+
 def listening_ports(pid):
     """The TCP ports that a process holds listening sockets of."""
     return {entry.port for entry in _tcp_sockets_of(pid) if entry.state == TCP_LISTEN}
