@@ -41,8 +41,10 @@ class Holder:
 def test_a_refused_client_goes_to_another_worker(start, primary):
     app = start(primary, "full.js", instances=3, arguments=["2"])
     if by_accept_socket(primary):
-        fill_in_turn(app, 2)
+        holders = fill_in_turn(app, 2)
         assert Holder(app.port).is_let_go()
+        for holder in holders:
+            holder.leave()
         return
     holders = [Holder(app.port) for _ in range(6)]
     pids = [holder.pid() for holder in holders]
