@@ -100,7 +100,7 @@ static void renew_app(struct fleet *fleet, struct operation *operation, const ch
 
         if (is_under_way(item) && strcmp(item->name, name) == 0 &&
             fleet_find_process(fleet, item->pm_id, &process))
-            app_renew_slot(process.record->app, process.slot, how, operation->request);
+            record_renew(process.record, process.slot, how, operation->request);
     }
 }
 

@@ -438,7 +438,13 @@ void record_hold(struct record *record, uint32_t slot, bool held) {
 }
 
 void record_start(struct record *record, uint32_t slot) {
-    app_start_slot(record->app, slot);
+    if (!record->processes[slot].removing)
+        app_start_slot(record->app, slot);
+}
+
+void record_renew(struct record *record, uint32_t slot, enum app_renewal how, uint64_t request) {
+    if (!record->processes[slot].removing)
+        app_renew_slot(record->app, slot, how, request);
 }
 
 void record_stop(struct record *record, uint32_t slot) {

@@ -117,7 +117,10 @@ bool record_pm_id(const struct record *record, uint32_t slot, uint32_t *ret_pm_i
 uint32_t record_next(const struct record *record, uint32_t slot);
 uint32_t record_count(const struct record *record);
 
+/* Starting and renewing pass by what is being removed: whoever waits for it learns that it is gone.
+ */
 void record_start(struct record *record, uint32_t slot);
+void record_renew(struct record *record, uint32_t slot, enum app_renewal how, uint64_t request);
 void record_stop(struct record *record, uint32_t slot);
 
 /* It is to be started as soon as others serve, or not any more. */

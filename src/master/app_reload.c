@@ -394,7 +394,7 @@ void app_renew_slot(struct app *app, uint32_t number, enum app_renewal how, uint
 void app_replace_slot(struct app *app, uint32_t number, const char *why) {
     struct slot *slot = app_slot(app, number);
 
-    if (!slot || app->closing || slot->mark.how != APP_RENEW_NONE)
+    if (!slot || app->closing || slot->wish != SLOT_WANTED || slot->mark.how != APP_RENEW_NONE)
         return;
     mark(slot, APP_RELOAD, 0, why);
     app_renew_next(app);

@@ -184,6 +184,22 @@ def test_reload_and_scale_and_stop_at_once(home, port):
     assert_no_orphan(home, "web", 0)
 
 
+@pytest.mark.parametrize("action", ["restart", "reload", "start"])
+def test_what_is_being_removed_is_not_started_again(home, port, action):
+    home.start("graceful.js", "-n", "web", "-i", "2", *PATIENT, port=port)
+    clients = [open_socket(port) for _ in range(2)]
+    for client in clients:
+        client.sendall(request_bytes("/sleep/1500"))
+    scale = home.start_aside("scale", "web", "1")
+    until(lambda: [one.status for one in home.jlist()] == ["online", "stopping"], 30, home.jlist)
+    late = home.start_aside(action, "1")
+    assert _code(scale) == 0
+    assert _code(late) in (0, 1)
+    assert [one.id for one in home.jlist()] == [0]
+    assert outcomes(map(read_reply, clients)) == {"ok": 2}
+    assert_no_orphan(home, "web", 1)
+
+
 def _code(process):
     try:
         process.communicate(timeout=30)
